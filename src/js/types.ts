@@ -1,0 +1,257 @@
+/** The types of the public API. What crosses is plain data; times are epoch milliseconds. */
+
+/** One word for a whole presence document. `unknown` is not `offline`. */
+export type Status = "available" | "away" | "busy" | "do-not-disturb" | "on-the-phone" | "offline" | "unknown";
+
+/** A plain-text note with its language tag, where one is known. */
+export interface Note {
+  readonly text: string;
+  readonly lang?: string;
+}
+
+/** An RPID activity (RFC 4480 §3.2). */
+export interface Activity {
+  /** The token, such as `meeting`; `other` with its text in `text`. */
+  readonly name: string;
+  readonly text?: string;
+  /** Epoch milliseconds. */
+  readonly from?: number;
+  /** Epoch milliseconds. */
+  readonly until?: number;
+  readonly note?: Note;
+}
+
+/** An element of the document that this library gives no meaning. */
+export interface Extension {
+  readonly namespace: string;
+  readonly name: string;
+  readonly text: string;
+}
+
+/** RPID user-input (RFC 4480 §3.14). */
+export interface UserInput {
+  readonly idle: boolean;
+  /** Epoch milliseconds. */
+  readonly lastInput?: number;
+}
+
+/** One service of the presentity (RFC 3863 §4.1.2). */
+export interface Tuple {
+  readonly id: string;
+  readonly basic?: "open" | "closed";
+  /** `priority` is 0 to 1. */
+  readonly contact?: { readonly uri: string; readonly priority?: number };
+  readonly notes: readonly Note[];
+  /** Epoch milliseconds. */
+  readonly timestamp?: number;
+  readonly activities: readonly Activity[];
+  readonly userInput?: UserInput;
+  readonly extensions: readonly Extension[];
+}
+
+/** The human being (RFC 4479 §3.2). */
+export interface Person {
+  readonly id: string;
+  readonly activities: readonly Activity[];
+  readonly userInput?: UserInput;
+  readonly notes: readonly Note[];
+  /** Epoch milliseconds. */
+  readonly timestamp?: number;
+  readonly extensions: readonly Extension[];
+}
+
+/** A device (RFC 4479 §3.4). */
+export interface Device {
+  readonly id: string;
+  readonly deviceId?: string;
+  readonly userInput?: UserInput;
+  readonly notes: readonly Note[];
+  /** Epoch milliseconds. */
+  readonly timestamp?: number;
+  readonly extensions: readonly Extension[];
+}
+
+/** A whole presence document as data (RFC 3863, RFC 4479, RFC 4480). */
+export interface Presence {
+  readonly entity: string;
+  readonly tuples: readonly Tuple[];
+  readonly persons: readonly Person[];
+  readonly devices: readonly Device[];
+  readonly notes: readonly Note[];
+  readonly extensions: readonly Extension[];
+}
+
+/** How the subscription behind a state stands (RFC 6665 §4.1). */
+export interface SubscriptionInfo {
+  readonly state: "trying" | "pending" | "active" | "terminated";
+  /** Why it ended: an RFC 6665 reason (`rejected`, `noresource`, …) or a {@link Failure} code. */
+  readonly reason?: string;
+  /** When it ends if it is not refreshed, epoch milliseconds. */
+  readonly expires?: number;
+  /** When it is tried again, epoch milliseconds; absent if it is not. */
+  readonly retryAt?: number;
+}
+
+/** Why a state came. A resync is never to be shown as people moving. */
+export type Cause = "initial" | "change" | "resync" | "expired" | "disconnect" | "local";
+
+/** What is known of one presentity. Frozen; the same object until something changes. */
+export interface PresenceState {
+  readonly uri: string;
+  readonly status: Status;
+  readonly idle: boolean;
+  readonly outOfOffice: boolean;
+  readonly activities: readonly string[];
+  readonly note?: string;
+  /** When the activity that gave the status ends, epoch milliseconds. */
+  readonly until?: number;
+  /** The whole document; absent until one came. */
+  readonly presence?: Presence;
+  readonly subscription: SubscriptionInfo;
+  /** The connection or the subscription is gone: this is the last known state, and may be old. */
+  readonly stale: boolean;
+  /** When this was known to be true, epoch milliseconds; absent if nothing is known. */
+  readonly asOf?: number;
+  readonly cause: Cause;
+}
+
+/** Whose fault a failure is. */
+export type FailureSource = "server" | "network" | "application" | "library";
+
+/** A failure as data. */
+export interface Failure {
+  /** A stable word, listed in the error catalogue. */
+  readonly code: string;
+  /** A sentence a developer can act on. */
+  readonly message: string;
+  readonly source: FailureSource;
+  /** The SIP status code, if a response said it. */
+  readonly status?: number;
+  /** The reason phrase, or the reason of the subscription's end. */
+  readonly reason?: string;
+  /** When the library tries again by itself, epoch milliseconds. */
+  readonly retryAt?: number;
+  /** The presentity it concerns. */
+  readonly uri?: string;
+}
+
+/** State of the link to the server. */
+export interface ConnectionInfo {
+  readonly state: "connecting" | "online" | "reconnecting" | "closed";
+  /** How many times in a row connecting has failed. */
+  readonly attempt: number;
+  /** When it is tried again, epoch milliseconds. */
+  readonly retryAt?: number;
+  readonly reason?: Failure;
+}
+
+/** One SIP message that was sent or received, its secrets removed. */
+export interface TraceMessage {
+  readonly direction: "sent" | "received";
+  /** The whole text; the password-derived parts of authentication headers are blanked. */
+  readonly text: string;
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+/** What a credentials callback is told. */
+export interface ChallengeInfo {
+  readonly realm: string;
+  /** `digest`, or another scheme in lower case. */
+  readonly scheme: string;
+  /** Digest algorithms the server takes, in its order: `SHA-256`, `MD5`, … */
+  readonly algorithms: readonly string[];
+  /** The credentials used last were refused. */
+  readonly rejected: boolean;
+}
+
+/** A user name with the password, or with `H(username:realm:password)` by algorithm. */
+export type Credentials =
+  | { readonly username: string; readonly password: string }
+  | { readonly username: string; readonly ha1: { readonly [algorithm: string]: string } };
+
+/** Credentials, or a function that finds them; `undefined` from it gives up. */
+export type CredentialsProvider =
+  | Credentials
+  | ((challenge: ChallengeInfo) => Credentials | undefined | Promise<Credentials | undefined>);
+
+/** What `createAgent` takes. */
+export interface AgentOptions {
+  /** WebSocket URL of the SIP server; several are tried in order. `ws:` only for loopback, or with `allowInsecure`. */
+  readonly server: string | readonly string[];
+  /** Your own address: `sip:alice@example.com`. */
+  readonly aor: string;
+  readonly displayName?: string;
+  readonly credentials?: CredentialsProvider;
+  /** REGISTER this page at the server. Default: false. */
+  readonly register?: boolean;
+  /** Seconds a subscription is asked for. Default: 3600. */
+  readonly expires?: number;
+  /** Milliseconds a watch goes on after the last `unwatch()`, for pages that come and go. Default: 2000. */
+  readonly linger?: number;
+  /** Allow `ws:` to a host that is not loopback. Default: false. */
+  readonly allowInsecure?: boolean;
+  /** The WebSocket constructor of hosts that have no global one, such as `ws` on Node 20. */
+  readonly webSocket?: unknown;
+  /** URL, bytes, `Response` or `WebAssembly.Module` of the wasm file, where the default cannot find it. */
+  readonly wasm?: unknown;
+}
+
+/** What `publish` takes. */
+export interface PublishOptions {
+  readonly status: Exclude<Status, "unknown">;
+  readonly note?: string;
+  /** RPID activity tokens, such as `meeting`; another word is published as `other`. */
+  readonly activities?: readonly string[];
+  /** When the activity ends. */
+  readonly until?: Date | number;
+}
+
+/** Called at once with what is known, then on every change. */
+export type WatchCallback = (state: PresenceState, uri: string) => void;
+
+/** The events of an agent. */
+export interface AgentEventMap {
+  connection: CustomEvent<ConnectionInfo>;
+  error: CustomEvent<Failure>;
+  trace: CustomEvent<TraceMessage>;
+}
+
+/** Why a status is what it is. */
+export interface Explanation {
+  readonly status: Status;
+  /** The rule of the status table. */
+  readonly rule: string;
+  /** The id of the tuple or person that decided, if one did. */
+  readonly element?: string;
+}
+
+/** A presence agent: watcher and publisher on one connection. */
+export interface Agent extends EventTarget {
+  /** Watches one presentity, or many. Returns the function that ends the watch. */
+  watch(uri: string | readonly string[], callback: WatchCallback): () => void;
+  /** The changes of one presentity, first what is known now, until `signal` aborts or the loop is left. */
+  changes(uri: string, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<PresenceState>;
+  /** The last state; the same object until it changes. `unknown` for a URI that nobody watches. */
+  snapshot(uri: string): PresenceState;
+  /** Asks once (a SUBSCRIBE with Expires 0). Rejects with a {@link PresenceError}. */
+  fetch(uri: string): Promise<PresenceState>;
+  /** Publishes this user's presence; resolves when the server has taken it. Rejects with a {@link PresenceError}. */
+  publish(state: PublishOptions): Promise<void>;
+  /** Withdraws the publication. */
+  unpublish(): Promise<void>;
+  /** Which part of the document gave the status. */
+  explain(uri: string): Explanation;
+  readonly connection: ConnectionInfo;
+  /** Ends subscriptions, publication and registration, then the connection; at most 1 s. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+  addEventListener<K extends keyof AgentEventMap>(
+    type: K, listener: (event: AgentEventMap[K]) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+  removeEventListener<K extends keyof AgentEventMap>(
+    type: K, listener: (event: AgentEventMap[K]) => void, options?: boolean | EventListenerOptions): void;
+  removeEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
+}

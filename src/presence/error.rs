@@ -1,0 +1,54 @@
+//! What can be wrong with a presence document.
+
+use core::fmt;
+
+/// Why a document gave nothing. The last good state stays (DESIGN of behaviour: never guess).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// Not well-formed XML, even read laxly.
+    Malformed,
+    /// The bytes are not UTF-8.
+    Encoding,
+    /// A DOCTYPE, or an entity other than XML's five: never expanded.
+    Entity,
+    /// Another root element or namespace than the media type says.
+    Root,
+    /// Larger, deeper or with more attributes than the limits allow; says which.
+    Limit(&'static str),
+    /// A media type that is not read here.
+    MediaType,
+}
+
+impl fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (text, which) = match self {
+            Self::Malformed => ("the document is not well-formed XML", ""),
+            Self::Encoding => ("the document is not UTF-8", ""),
+            Self::Entity => ("the document has a DOCTYPE or an unknown entity", ""),
+            Self::Root => ("the document is not a presence document", ""),
+            Self::Limit(which) => ("the document exceeds a limit: ", *which),
+            Self::MediaType => ("the media type is not supported", ""),
+        };
+        f.write_str(text)?;
+        f.write_str(which)
+    }
+}
+
+impl core::error::Error for DocumentError {}
+
+/// Something wrong that was read over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The XML was repaired: an unescaped `&`, an unmatched end tag, a bad attribute.
+    Lax,
+    /// `entity` is missing.
+    NoEntity,
+    /// An `id` is missing or stands twice.
+    Id,
+    /// A value that its type does not allow was dropped; names the element.
+    Value(&'static str),
+    /// The root has no namespace, or an old spelling of it.
+    Namespace,
+}

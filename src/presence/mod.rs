@@ -1,0 +1,17 @@
+//! Presence documents: XML to values and back (RFC 3863, RFC 4479, RFC 4480), what they say in one word, and how
+//! several become one. Nothing here knows SIP. May use: `time`.
+
+pub mod compose;
+pub mod error;
+pub mod model;
+pub mod pidf;
+pub mod published;
+pub mod status;
+
+pub use error::{DocumentError, Warning};
+pub use model::{Activity, Basic, Contact, Device, Extension, Note, Person, Presence, Tuple, UserInput};
+pub use published::PublishedState;
+pub use status::{Status, Summary};
+
+/// The media type of a presence document (RFC 3863 §6).
+pub const PIDF: &str = "application/pidf+xml";

@@ -1,0 +1,88 @@
+//! Header field names with their compact forms (RFC 3261 §7.3.3, §20).
+
+use core::fmt;
+
+macro_rules! names {
+    ($($variant:ident $long:literal $($compact:literal)?;)*) => {
+        /// A header field name.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[allow(missing_docs)]
+        pub enum Name {
+            $($variant,)*
+            /// A name that this library gives no meaning; kept as it came.
+            Other(String),
+        }
+
+        impl Name {
+            /// The name that `text` spells, in any case, long or compact.
+            #[must_use]
+            pub fn from_text(text: &str) -> Self {
+                $(if text.eq_ignore_ascii_case($long) $(|| text.eq_ignore_ascii_case($compact))? {
+                    return Self::$variant;
+                })*
+                Self::Other(text.to_owned())
+            }
+
+            /// The long form, as it is written.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $long,)*
+                    Self::Other(text) => text,
+                }
+            }
+        }
+    };
+}
+
+// The order is that of writing: what a proxy needs comes first (RFC 3261 §7.3.1).
+names! {
+    Via "Via" "v";
+    Route "Route";
+    RecordRoute "Record-Route";
+    ProxyRequire "Proxy-Require";
+    MaxForwards "Max-Forwards";
+    ProxyAuthorization "Proxy-Authorization";
+    To "To" "t";
+    From "From" "f";
+    CallId "Call-ID" "i";
+    CSeq "CSeq";
+    Contact "Contact" "m";
+    Event "Event" "o";
+    SubscriptionState "Subscription-State";
+    Expires "Expires";
+    MinExpires "Min-Expires";
+    SipETag "SIP-ETag";
+    SipIfMatch "SIP-If-Match";
+    SuppressIfMatch "Suppress-If-Match";
+    Accept "Accept";
+    AcceptEncoding "Accept-Encoding";
+    AcceptLanguage "Accept-Language";
+    Allow "Allow";
+    AllowEvents "Allow-Events" "u";
+    Supported "Supported" "k";
+    Require "Require";
+    Unsupported "Unsupported";
+    Path "Path";
+    FlowTimer "Flow-Timer";
+    Authorization "Authorization";
+    WwwAuthenticate "WWW-Authenticate";
+    ProxyAuthenticate "Proxy-Authenticate";
+    AuthenticationInfo "Authentication-Info";
+    RetryAfter "Retry-After";
+    Warning "Warning";
+    Date "Date";
+    Subject "Subject" "s";
+    UserAgent "User-Agent";
+    Server "Server";
+    ContentEncoding "Content-Encoding" "e";
+    ContentDisposition "Content-Disposition";
+    ContentType "Content-Type" "c";
+    ContentLength "Content-Length" "l";
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,79 @@
+//! Parameters after a semicolon, of headers and of URIs (RFC 3261 §25.1 `generic-param`, `uri-parameter`).
+
+use core::fmt::{self, Write as _};
+
+/// A list of `;name` and `;name=value`. Names are compared without case; the order is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Params(Vec<(String, Option<String>)>);
+
+impl Params {
+    /// No parameters.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The value of the first parameter `name`: `None` if it is absent or stands without a value. A quoted string
+    /// is returned with its quotes; [`super::grammar::unquote`] removes them.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).and_then(|(_, v)| v)
+    }
+
+    /// Whether `name` is there, with or without a value.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
+    }
+
+    /// Adds `name`, or replaces its value.
+    pub fn set(&mut self, name: &str, value: Option<&str>) {
+        let value = value.map(str::to_owned);
+        match self.0.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+            Some(slot) => slot.1 = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
+    }
+
+    /// Removes `name`.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+    }
+
+    /// All of them in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.0.iter().map(|(n, v)| (n.as_str(), v.as_deref()))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<(String, Option<String>)> for Params {
+    fn from_iter<I: IntoIterator<Item = (String, Option<String>)>>(items: I) -> Self {
+        Self(items.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in self.iter() {
+            f.write_char(';')?;
+            f.write_str(name)?;
+            if let Some(value) = value {
+                f.write_char('=')?;
+                f.write_str(value)?;
+            }
+        }
+        Ok(())
+    }
+}
