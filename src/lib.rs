@@ -1,7 +1,13 @@
 //! SIP presence for the web (RFC 3856): watcher, publisher and presence server in one deterministic core.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod agent;
+pub mod dialog;
+pub mod event;
 pub mod presence;
 pub mod random;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod sip;
 pub mod time;
+pub mod transaction;

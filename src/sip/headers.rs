@@ -1,6 +1,6 @@
 //! Typed values of the headers this library understands. Each has `parse` and `Display`, which are inverse.
 
-use super::{Method, ParseError, Params, Uri};
+use super::{Method, Params, ParseError, Uri};
 use core::fmt;
 
 /// `"Display" <uri>;params`: From, To, Contact, Route, Record-Route, Path (RFC 3261 §20.10).

@@ -1,0 +1,98 @@
+//! What an agent is made from.
+
+use crate::presence::pidf;
+use crate::sip::auth::Secret;
+use crate::sip::{Limits, Uri};
+use crate::time::Duration;
+use core::fmt;
+
+/// Everything an agent needs to know at its start.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// WebSocket URLs, tried in order. `ws:` or `wss:`.
+    pub servers: Vec<String>,
+    /// The own address of record.
+    pub aor: Uri,
+    /// The own name, for From.
+    pub display_name: Option<String>,
+    /// With what challenges are answered.
+    pub credentials: Credentials,
+    /// Whether to REGISTER.
+    pub register: bool,
+    /// `urn:uuid:…` of this device, the same after a reload (RFC 5626 §4.1).
+    pub instance: String,
+    /// Seconds asked for in SUBSCRIBE, PUBLISH and REGISTER.
+    pub expires: u32,
+    /// How long a subscription goes on after its last watch ended.
+    pub linger: Duration,
+    /// How many SUBSCRIBE transactions may be open at once.
+    pub window: usize,
+    /// How many presentities may be watched.
+    pub watches: usize,
+    /// The User-Agent header; none if empty.
+    pub user_agent: String,
+    /// Whether each message is told as [`super::Event::Trace`].
+    pub trace: bool,
+    /// How large a SIP message may be.
+    pub limits: Limits,
+    /// How large a presence document may be.
+    pub document_limits: pidf::Limits,
+}
+
+impl Config {
+    /// The defaults, for `aor` at `server`.
+    #[must_use]
+    pub fn new(server: &str, aor: Uri) -> Self {
+        Self {
+            servers: vec![server.to_owned()],
+            aor,
+            display_name: None,
+            credentials: Credentials::None,
+            register: false,
+            instance: String::new(),
+            expires: 3600,
+            linger: Duration::from_secs(2),
+            window: 16,
+            watches: 10_000,
+            user_agent: String::new(),
+            trace: false,
+            limits: Limits::default(),
+            document_limits: pidf::Limits::default(),
+        }
+    }
+}
+
+/// With what challenges are answered.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum Credentials {
+    /// There are none: a challenge is a failure.
+    None,
+    /// Always these.
+    Fixed { username: String, secret: Secret },
+    /// Ask the application each time: [`super::Event::Challenged`].
+    Ask,
+}
+
+/// Which field of a [`Config`] cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// No server, or a URL that is not `ws:` or `wss:`.
+    Server,
+    /// The own address is not sip or sips with user and host.
+    Aor,
+    /// Expires is 0.
+    Expires,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Server => "server: give a ws: or wss: URL",
+            Self::Aor => "aor: give your own address, such as sip:alice@example.com",
+            Self::Expires => "expires: give a number of seconds above 0",
+        })
+    }
+}
+
+impl core::error::Error for ConfigError {}

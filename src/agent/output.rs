@@ -1,0 +1,213 @@
+//! What an agent tells its shell.
+
+use super::Failure;
+use crate::presence::{Presence, Summary};
+use crate::sip::Substate;
+use crate::time::Instant;
+use std::rc::Rc;
+
+/// A watched presentity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WatchId(pub u32);
+
+/// A `fetch`, `publish` or `unpublish` that will be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId(pub u32);
+
+/// A question for credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChallengeId(pub u32);
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Open a WebSocket to this URL with sub-protocol `sip`. There is none open.
+    Connect {
+        /// The URL.
+        url: String,
+    },
+    /// Send one WebSocket message: text if it is UTF-8, else binary (RFC 7118 §4.2).
+    Send(Vec<u8>),
+    /// Close the WebSocket; [`super::Agent::handle_disconnected`] need not be called.
+    Close,
+    /// Tell the application.
+    Event(Event),
+}
+
+/// One thing to tell the application.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// What is known of a watched presentity changed.
+    State {
+        /// The watch.
+        watch: WatchId,
+        /// The new view.
+        view: Rc<View>,
+    },
+    /// The connection changed.
+    Connection(ConnectionState),
+    /// Something failed that no request waits for.
+    Error(Failure),
+    /// A message was sent or received.
+    Trace {
+        /// Which way.
+        direction: Direction,
+        /// The text without secrets.
+        text: String,
+    },
+    /// The server wants credentials and [`super::Credentials::Ask`] is set.
+    Challenged(Challenged),
+    /// A publication was taken or withdrawn, or failed.
+    Published {
+        /// The request.
+        request: RequestId,
+        /// How it ended.
+        result: Result<(), Failure>,
+    },
+    /// A fetch ended.
+    Fetched {
+        /// The request.
+        request: RequestId,
+        /// What was learnt, or why nothing.
+        result: Result<Rc<View>, Failure>,
+    },
+    /// [`super::Agent::close`] is done; nothing comes after it.
+    Closed,
+}
+
+/// Which way a message went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Direction {
+    Sent,
+    Received,
+}
+
+/// A question for credentials.
+#[derive(Clone, Debug)]
+pub struct Challenged {
+    /// To be given back with the answer.
+    pub id: ChallengeId,
+    /// The protection domain.
+    pub realm: String,
+    /// `digest`, …
+    pub scheme: String,
+    /// The digest algorithms offered, in the server's order.
+    pub algorithms: Vec<&'static str>,
+    /// The last answer was refused.
+    pub rejected: bool,
+}
+
+/// State of the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ConnectionState {
+    Connecting,
+    Online,
+    /// Lost or refused; tried again at `retry_at` after `attempt` failures in a row.
+    Reconnecting {
+        attempt: u32,
+        retry_at: Instant,
+        reason: Failure,
+    },
+    Closed {
+        reason: Option<Failure>,
+    },
+}
+
+/// What is known of a presentity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The URI that was watched.
+    pub uri: String,
+    /// The document in short; status unknown without one.
+    pub summary: Summary,
+    /// The document.
+    pub presence: Option<Rc<Presence>>,
+    /// How the subscription stands.
+    pub subscription: SubscriptionView,
+    /// The connection or the subscription is gone; this is the last known state.
+    pub stale: bool,
+    /// When this was known to be true; `None` if nothing is known.
+    pub as_of: Option<Instant>,
+    /// Why the view was made.
+    pub cause: Cause,
+}
+
+/// How a subscription stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionView {
+    /// `trying` before the first NOTIFY.
+    pub state: Watching,
+    /// Why it ended: the notifier's reason, or a failure's code.
+    pub reason: Option<String>,
+    /// When it ends if it is not refreshed.
+    pub expires: Option<Instant>,
+    /// When it is tried again.
+    pub retry_at: Option<Instant>,
+}
+
+/// The state of a subscription as the application sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Watching {
+    Trying,
+    Pending,
+    Active,
+    Terminated,
+}
+
+impl Watching {
+    /// The word of the JavaScript API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trying => "trying",
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Terminated => "terminated",
+        }
+    }
+}
+
+impl From<&Substate> for Watching {
+    fn from(state: &Substate) -> Self {
+        match state {
+            Substate::Active => Self::Active,
+            Substate::Pending | Substate::Other(_) => Self::Pending,
+            Substate::Terminated => Self::Terminated,
+        }
+    }
+}
+
+/// Why a view was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The first that is known.
+    Initial,
+    /// The presentity changed.
+    Change,
+    /// Learnt again after the connection or the subscription was lost: nobody moved.
+    Resync,
+    /// The subscription ended, or an activity's time did.
+    Expired,
+    /// The connection was lost.
+    Disconnect,
+    /// This application did it.
+    Local,
+}
+
+impl Cause {
+    /// The word of the JavaScript API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initial => "initial",
+            Self::Change => "change",
+            Self::Resync => "resync",
+            Self::Expired => "expired",
+            Self::Disconnect => "disconnect",
+            Self::Local => "local",
+        }
+    }
+}

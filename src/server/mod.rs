@@ -1,0 +1,1 @@
+//! The root machine of a presence server.
