@@ -49,7 +49,7 @@ impl Dialog {
 
     /// The next request of `method`: Request-URI, Route, To, From, Call-ID, CSeq, Max-Forwards (RFC 3261 §12.2.1.1).
     pub fn request(&mut self, method: Method) -> Message {
-        self.local_sequence = self.local_sequence.saturating_add(1);
+        let number = self.next_sequence();
         let strict = self.routes.first().filter(|first| !first.uri.params.contains("lr"));
         let uri = strict.map_or(&self.remote_target, |first| &first.uri).clone();
         let skip = usize::from(strict.is_some());
@@ -57,7 +57,7 @@ impl Dialog {
         if strict.is_some() {
             routes.push(NameAddr::new(self.remote_target.clone()).to_string());
         }
-        let cseq = CSeq { number: self.local_sequence, method: method.clone() };
+        let cseq = CSeq { number, method: method.clone() };
         let mut request = Message::request(method, uri);
         for route in routes {
             request.push(Name::Route, route);
@@ -68,6 +68,12 @@ impl Dialog {
         request.push(Name::CallId, self.call_id.clone());
         request.push(Name::CSeq, cseq.to_string());
         request
+    }
+
+    /// The number for another try of the last request; none in between is left out (RFC 3261 §12.2.1.1).
+    pub const fn next_sequence(&mut self) -> u32 {
+        self.local_sequence = self.local_sequence.saturating_add(1);
+        self.local_sequence
     }
 
     /// Checks and takes the CSeq of a request from the peer. Gaps are fine.
@@ -124,14 +130,16 @@ impl Dialog {
     }
 }
 
-/// The next try of a request that was not accepted (RFC 3261 §8.1.3.5, §22.2): CSeq one higher and no Via; the caller
-/// opens a new transaction. `sequence` is the last number used.
+/// Another try of a request that was not accepted (RFC 3261 §8.1.3.5, §22.2): the same but for CSeq `number`, and
+/// without Via and credentials; the caller opens a new transaction.
 #[must_use]
-pub fn retry(request: &Message, sequence: u32) -> Message {
+pub fn retry(request: &Message, number: u32) -> Message {
     let mut next = request.clone();
-    next.remove(&Name::Via);
+    for name in [Name::Via, Name::Authorization, Name::ProxyAuthorization] {
+        next.remove(&name);
+    }
     if let StartLine::Request { method, .. } = &request.start {
-        let cseq = CSeq { number: sequence.saturating_add(1), method: method.clone() };
+        let cseq = CSeq { number, method: method.clone() };
         next.set(Name::CSeq, cseq.to_string());
     }
     next

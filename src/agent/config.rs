@@ -2,7 +2,7 @@
 
 use crate::presence::pidf;
 use crate::sip::auth::Secret;
-use crate::sip::{Limits, Uri};
+use crate::sip::{Limits, Scheme, Uri};
 use crate::time::Duration;
 use core::fmt;
 
@@ -62,6 +62,32 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Whether an agent can be made from it.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let is_websocket = |url: &String| url.starts_with("ws:") || url.starts_with("wss:");
+        if self.servers.is_empty() || !self.servers.iter().all(is_websocket) {
+            return Err(ConfigError::Server);
+        }
+        let has_user = self.aor.user.as_ref().is_some_and(|user| !user.is_empty());
+        if !matches!(self.aor.scheme, Scheme::Sip | Scheme::Sips) || !has_user {
+            return Err(ConfigError::Aor);
+        }
+        if self.aor.is_secure() && self.is_insecure() {
+            return Err(ConfigError::Secure);
+        }
+        if self.expires == 0 {
+            return Err(ConfigError::Expires);
+        }
+        Ok(())
+    }
+
+    /// Whether a server would be reached without TLS.
+    pub(super) fn is_insecure(&self) -> bool {
+        self.servers.iter().any(|url| url.starts_with("ws:"))
+    }
+}
+
 /// With what challenges are answered.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -81,6 +107,8 @@ pub enum ConfigError {
     Server,
     /// The own address is not sip or sips with user and host.
     Aor,
+    /// The own address is `sips`, and a server is not `wss:` (RFC 7118 §9.2).
+    Secure,
     /// Expires is 0.
     Expires,
 }
@@ -90,6 +118,7 @@ impl fmt::Display for ConfigError {
         f.write_str(match self {
             Self::Server => "server: give a ws: or wss: URL",
             Self::Aor => "aor: give your own address, such as sip:alice@example.com",
+            Self::Secure => "server: a sips: address needs a wss: server",
             Self::Expires => "expires: give a number of seconds above 0",
         })
     }

@@ -5,9 +5,18 @@
 //! [`Agent::poll_timeout`] and call [`Agent::handle_timeout`] when it fires, earlier or more often does no harm.
 //! May use: `event`, `dialog`, `transaction`, `presence`, `sip`, `random`, `time`.
 
+mod authentication;
 mod config;
 mod failure;
+mod incoming;
+mod link;
 mod output;
+mod publication;
+mod registration;
+mod requests;
+mod subscriptions;
+mod watch;
+mod watches;
 
 pub use config::{Config, ConfigError, Credentials};
 pub use failure::{Failure, FailureCode, FailureSource};
@@ -17,13 +26,46 @@ pub use output::{
 };
 
 use crate::presence::PublishedState;
-use crate::sip::Uri;
+use crate::random::Random;
 use crate::sip::auth::Secret;
-use crate::time::Instant;
+use crate::sip::{EventType, Message, NameAddr, ParseError, Scheme, Uri};
+use crate::time::{Duration, Instant};
+use crate::transaction::{ClientTransactions, Response, T1};
+use authentication::Authentication;
+use link::Link;
+use publication::Publication;
+use registration::Registration;
+use requests::{Job, Parked};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use subscriptions::Subscriptions;
+use watches::Watches;
+
+/// How long [`Agent::close`] may take.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// A presence agent: watcher and publisher on one connection.
-pub struct Agent {}
+pub struct Agent {
+    config: Config,
+    random: Random,
+    /// From of every request, without a tag.
+    from: NameAddr,
+    contact: NameAddr,
+    link: Link,
+    transactions: ClientTransactions<Job>,
+    authentication: Authentication,
+    parked: BTreeMap<ChallengeId, Parked>,
+    registration: Option<Registration>,
+    publication: Publication,
+    subscriptions: Subscriptions,
+    watches: Watches,
+    outputs: VecDeque<Output>,
+    /// When the server was last heard: what is known was true then.
+    heard_at: Instant,
+    /// When closing ends at the latest.
+    closing: Option<Instant>,
+    next_id: u32,
+}
 
 impl Agent {
     /// An agent that wants a connection at once. `seed` must be unguessable: tags, branches and nonces come from it.
@@ -31,107 +73,332 @@ impl Agent {
     /// # Errors
     /// [`ConfigError`] says which field cannot be used.
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Result<Self, ConfigError> {
-        let _ = (config, seed, now);
-        todo!()
+        config.check()?;
+        let mut random = Random::new(seed);
+        let host = [random.token().as_str(), ".invalid"].concat();
+        let secure = config.servers.iter().all(|url| url.starts_with("wss:"));
+        let mut from = NameAddr::new(config.aor.clone());
+        from.display.clone_from(&config.display_name);
+        // The user part alone tells this instance from others: some servers rewrite the host (decision C7).
+        let mut contact = Uri::sip(&random.token(), &host);
+        if config.aor.is_secure() {
+            contact.scheme = Scheme::Sips;
+        }
+        contact.params.set("transport", Some("ws"));
+        contact.params.set("ob", None);
+        let contact = NameAddr::new(contact);
+        let registration = config.register.then(|| {
+            let mut registered = contact.clone();
+            if !config.instance.is_empty() {
+                let instance = ["\"<", &config.instance, ">\""].concat();
+                registered.params.set("+sip.instance", Some(&instance));
+                registered.params.set("reg-id", Some("1"));
+            }
+            Registration::new(config.aor.clone(), from.clone(), registered, config.expires, &mut random)
+        });
+        let publication = Publication::new(&config, &from, &mut random);
+        let link = Link::new(config.servers.clone(), now);
+        let mut agent = Self {
+            random,
+            from,
+            contact,
+            transactions: ClientTransactions::new(host, secure, T1),
+            authentication: Authentication::new(config.credentials.clone()),
+            parked: BTreeMap::new(),
+            registration,
+            publication,
+            subscriptions: Subscriptions::default(),
+            watches: Watches::default(),
+            outputs: VecDeque::new(),
+            heard_at: now,
+            closing: None,
+            next_id: 0,
+            link,
+            config,
+        };
+        agent.connect();
+        Ok(agent)
+    }
+
+    fn connect(&mut self) {
+        self.outputs.push_back(Output::Event(Event::Connection(ConnectionState::Connecting)));
+        self.outputs.push_back(Output::Connect { url: self.link.url() });
     }
 
     /// The connection asked for by [`Output::Connect`] is open, with sub-protocol `sip`.
     pub fn handle_connected(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
+        if !self.link.has_socket() {
+            return;
+        }
+        self.link.handle_connected();
+        self.tell(Event::Connection(ConnectionState::Online));
+        self.run(now);
     }
 
     /// One WebSocket message arrived, text or binary.
     pub fn handle_message(&mut self, bytes: &[u8], now: Instant) {
-        let _ = (bytes, now);
-        todo!()
+        if !self.link.is_online() {
+            return;
+        }
+        match Message::parse(bytes, &self.config.limits) {
+            Ok(message) => {
+                self.heard_at = now;
+                self.link.handle_heard();
+                self.trace(Direction::Received, &message);
+                if message.is_request() {
+                    self.handle_request(&message, now);
+                } else if let Response::Final(job) = self.transactions.handle_response(&message) {
+                    self.handle_final(job, &message, now);
+                }
+            }
+            Err(ParseError::KeepAlive) => self.heard_at = now,
+            Err(error) => self.handle_malformed(bytes, &error),
+        }
+        self.run(now);
     }
 
     /// The connection is gone, or could not be opened. `code` is the WebSocket close code (1006 if there is none),
     /// `reason` its text.
     pub fn handle_disconnected(&mut self, code: u16, reason: &str, now: Instant) {
-        let _ = (code, reason, now);
-        todo!()
+        if self.link.has_socket() {
+            let failure = self.link.handle_disconnected(code, reason, &mut self.random, now);
+            self.lose(failure, now);
+        }
+    }
+
+    /// The server opened the WebSocket without selecting sub-protocol `sip` (RFC 7118 §4.1). The socket is closed.
+    pub fn handle_wrong_protocol(&mut self, now: Instant) {
+        if self.link.has_socket() {
+            self.outputs.push_back(Output::Close);
+            let failure = self.link.fail(FailureCode::SubProtocol, 0, "", &mut self.random, now);
+            self.lose(failure, now);
+        }
+    }
+
+    /// Everything that hung on the connection hears of its loss.
+    fn lose(&mut self, failure: Failure, now: Instant) {
+        self.parked.clear();
+        // The machines are told one by one below; the transactions have nobody else to tell.
+        drop(self.transactions.handle_disconnected());
+        self.publication.publisher.handle_disconnected();
+        if let Some(registration) = &mut self.registration {
+            registration.handle_disconnected();
+        }
+        self.lose_subscriptions(&failure, now);
+        if self.closing.is_some() {
+            self.finish();
+            return;
+        }
+        if failure.code != FailureCode::ConnectionLost {
+            // The wish stays and is sent when there is a connection; who waits shall not wait for ever.
+            for request in self.publication.settle_all() {
+                self.tell(Event::Published { request, result: Err(failure.clone()) });
+            }
+        }
+        let attempt = self.link.attempt();
+        let retry_at = failure.retry_at.unwrap_or(now);
+        if attempt == 1 && failure.code != FailureCode::ConnectionLost {
+            self.tell(Event::Error(failure.clone()));
+        }
+        self.tell(Event::Connection(ConnectionState::Reconnecting { attempt, retry_at, reason: failure }));
     }
 
     /// A deadline may have passed. Too early or twice does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
+        if self.link.is_closed() {
+            return;
+        }
+        if self.closing.is_some_and(|at| at <= now) {
+            self.finish();
+            return;
+        }
+        if self.link.is_stuck(now) {
+            self.outputs.push_back(Output::Close);
+            let failure = self.link.handle_disconnected(0, "", &mut self.random, now);
+            self.lose(failure, now);
+        } else if self.link.reopen(false, now) {
+            self.connect();
+        }
+        for job in self.transactions.handle_timeout(now) {
+            self.handle_no_answer(job, now);
+        }
+        if let Some(registration) = &mut self.registration {
+            registration.handle_timeout(now);
+        }
+        if self.link.is_online() {
+            if let Some(refresh) = self.publication.publisher.handle_timeout(&mut self.random, now) {
+                self.send_publication(refresh, now);
+            }
+        }
+        self.time_out_subscriptions(now);
+        self.time_out_watches(now);
+        self.run(now);
     }
 
     /// The host says that the network is back or the page is awake: connect now rather than at the next retry.
     pub fn handle_online(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
-    }
-
-    /// Starts watching `target`. Several watches of one presentity share one subscription and one [`WatchId`].
-    pub fn watch(&mut self, target: &Uri, now: Instant) -> WatchId {
-        let _ = (target, now);
-        todo!()
-    }
-
-    /// Ends one watch; the subscription ends a linger after the last.
-    pub fn unwatch(&mut self, id: WatchId, now: Instant) {
-        let _ = (id, now);
-        todo!()
-    }
-
-    /// Asks once for the presence of `target`; answered by [`Event::Fetched`].
-    pub fn fetch(&mut self, target: &Uri, now: Instant) -> RequestId {
-        let _ = (target, now);
-        todo!()
+        if self.link.reopen(true, now) {
+            self.connect();
+        }
+        self.handle_timeout(now);
     }
 
     /// Publishes `state`; answered by [`Event::Published`]. A state that is overtaken by a newer one before it was
     /// sent is answered together with the newer one.
     pub fn publish(&mut self, state: PublishedState, now: Instant) -> RequestId {
-        let _ = (state, now);
-        todo!()
+        let request = self.next_request_id();
+        if self.is_closing() {
+            self.tell(Event::Published { request, result: Err(Failure::new(FailureCode::Closed)) });
+        } else {
+            self.publication.publish(request, &state, now);
+            self.run(now);
+        }
+        request
     }
 
     /// Withdraws the publication; answered by [`Event::Published`].
     pub fn unpublish(&mut self, now: Instant) -> RequestId {
-        let _ = now;
-        todo!()
+        let request = self.next_request_id();
+        if self.is_closing() {
+            self.tell(Event::Published { request, result: Err(Failure::new(FailureCode::Closed)) });
+        } else if self.publication.unpublish(request) {
+            self.run(now);
+        } else {
+            self.tell(Event::Published { request, result: Ok(()) });
+        }
+        request
     }
 
     /// Answers [`Event::Challenged`]: user name and secret, or `None` to give up.
     pub fn provide_credentials(&mut self, id: ChallengeId, answer: Option<(String, Secret)>, now: Instant) {
-        let _ = (id, answer, now);
-        todo!()
+        let Some(parked) = self.parked.remove(&id) else { return };
+        if let Some((username, secret)) = answer {
+            self.authentication.learn(&parked.realm, username, secret);
+            for (job, response) in parked.jobs {
+                self.handle_final(job, &response, now);
+            }
+        } else {
+            for (job, response) in parked.jobs {
+                self.refuse(job, &response, Some(FailureCode::NoCredentials), now);
+            }
+        }
+        self.run(now);
     }
 
     /// Ends everything: un-SUBSCRIBE, un-PUBLISH, un-REGISTER, then [`Output::Close`] and [`Event::Closed`], at the
     /// latest one second from now.
     pub fn close(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
+        if self.is_closing() {
+            return;
+        }
+        self.closing = Some(now + CLOSING);
+        self.parked.clear();
+        self.leave_all();
+        self.publication.publisher.unpublish();
+        if let Some(registration) = &mut self.registration {
+            registration.leave();
+        }
+        self.run(now);
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.is_some() || self.link.is_closed()
+    }
+
+    /// The last act: nothing comes after [`Event::Closed`].
+    fn finish(&mut self) {
+        let failure = Failure::new(FailureCode::Closed);
+        for request in self.publication.settle_all() {
+            self.tell(Event::Published { request, result: Err(failure.clone()) });
+        }
+        self.end_fetches(&failure);
+        if self.link.has_socket() {
+            self.outputs.push_back(Output::Close);
+        }
+        self.link.close();
+        self.closing = None;
+        drop(self.transactions.handle_disconnected());
+        self.tell(Event::Connection(ConnectionState::Closed { reason: None }));
+        self.tell(Event::Closed);
+    }
+
+    /// Sends whatever is ready, while the connection and the window allow it.
+    fn run(&mut self, now: Instant) {
+        if self.link.is_online() {
+            if let Some(register) = self.registration.as_mut().and_then(|r| r.next_request(&mut self.random))
+            {
+                self.send_registration(register, now);
+            }
+            if let Some(publish) = self.publication.publisher.next_request(&mut self.random) {
+                self.send_publication(publish, now);
+            }
+            self.send_subscriptions(now);
+        }
+        let settled = self.subscriptions.is_empty()
+            && self.publication.publisher.is_settled()
+            && !self.registration.as_ref().is_some_and(Registration::is_held);
+        if self.closing.is_some() && (settled || !self.link.is_online()) {
+            self.finish();
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn trace(&mut self, direction: Direction, message: &Message) {
+        if self.config.trace {
+            let text = message.redacted();
+            self.tell(Event::Trace { direction, text });
+        }
+    }
+
+    fn next_request_id(&mut self) -> RequestId {
+        self.next_id = self.next_id.wrapping_add(1);
+        RequestId(self.next_id)
     }
 
     /// What is known of a watched presentity.
     #[must_use]
     pub fn view(&self, id: WatchId) -> Option<&Rc<View>> {
-        let _ = id;
-        todo!()
+        self.watches.get(id).map(|watch| &watch.view)
     }
 
     /// Which rule and element gave the status of a watched presentity: `(status word, rule, element id)`.
     #[must_use]
     pub fn explain(&self, id: WatchId) -> Option<(&'static str, &'static str, String)> {
-        let _ = id;
-        todo!()
+        let summary = self.watches.get(id)?.summary();
+        Some((summary.status.as_str(), summary.because.0, summary.because.1.clone()))
     }
 
     /// The next thing to do, in order. Call until `None` after each mutation.
     pub fn poll(&mut self) -> Option<Output> {
-        todo!()
+        self.outputs.pop_front()
     }
 
     /// When [`Self::handle_timeout`] is due, and why.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        todo!()
+        if self.link.is_closed() {
+            return None;
+        }
+        let online = self.link.is_online();
+        [
+            (self.closing, "closing"),
+            (self.link.poll_timeout(), "connection"),
+            (self.transactions.poll_timeout(), "Timer F"),
+            (self.registration.as_ref().and_then(Registration::poll_timeout), "REGISTER"),
+            (self.publication.publisher.poll_timeout().filter(|_| online), "PUBLISH"),
+            (self.subscriptions.poll_timeout(), "SUBSCRIBE"),
+            (self.watches.poll_timeout(), "watch"),
+        ]
+        .into_iter()
+        .filter_map(|(at, why)| Some((at?, why)))
+        .min()
+    }
+
+    /// What is subscribed to.
+    fn presence_event() -> EventType {
+        EventType::new("presence")
     }
 }

@@ -1,3 +1,11 @@
 //! Event notification, for any package (RFC 6665, RFC 3903): the machines of one subscription or publication.
 //!
 //! Nothing here knows presence. May use: `dialog`, `transaction`, `sip`, `random`, `time`.
+
+mod backoff;
+pub mod publisher;
+pub mod subscriber;
+
+pub use backoff::Backoff;
+pub use publisher::Publisher;
+pub use subscriber::Subscriber;

@@ -1,0 +1,185 @@
+//! Answers challenges (RFC 3261 §22, RFC 7616, RFC 8760) and remembers nonces, so that later requests carry their
+//! credentials from the start.
+
+use super::{Credentials, FailureCode};
+use crate::random::Random;
+use crate::sip::auth::{Algorithm, AuthenticationInfo, Challenge, DigestCredentials, Protected, Secret};
+use crate::sip::{Message, Name};
+use std::collections::BTreeMap;
+
+/// Answers to one request at most, over all realms (row dig-22.1-g).
+const MOST_ANSWERS: usize = 4;
+/// Fresh nonces for one request at most.
+const MOST_STALE: usize = 2;
+
+/// Who asks: a user agent server or registrar (401), or a proxy (407).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Asker {
+    Server,
+    Proxy,
+}
+
+impl Asker {
+    const fn challenge_header(self) -> Name {
+        match self {
+            Self::Server => Name::WwwAuthenticate,
+            Self::Proxy => Name::ProxyAuthenticate,
+        }
+    }
+
+    const fn credentials_header(self) -> Name {
+        match self {
+            Self::Server => Name::Authorization,
+            Self::Proxy => Name::ProxyAuthorization,
+        }
+    }
+}
+
+/// The challenges that one request has had answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Attempt {
+    answered: Vec<(Asker, String)>,
+    stale: usize,
+}
+
+/// What to do about a 401 or 407.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Send the request again; it gets its credentials on the way.
+    Retry,
+    /// Ask the application for the credentials of this realm.
+    Ask { realm: String, scheme: String, algorithms: Vec<&'static str>, rejected: bool },
+    /// There is no answer.
+    GiveUp(FailureCode),
+}
+
+struct Session {
+    challenge: Challenge,
+    count: u32,
+}
+
+/// The credentials, and the nonces they were used with.
+pub(super) struct Authentication {
+    credentials: Credentials,
+    /// What the application answered, by realm.
+    known: BTreeMap<String, (String, Secret)>,
+    sessions: BTreeMap<(Asker, String), Session>,
+}
+
+impl Authentication {
+    pub(super) const fn new(credentials: Credentials) -> Self {
+        Self { credentials, known: BTreeMap::new(), sessions: BTreeMap::new() }
+    }
+
+    fn user(&self, realm: &str) -> Option<(&str, &Secret)> {
+        match &self.credentials {
+            Credentials::None => None,
+            Credentials::Fixed { username, secret } => Some((username, secret)),
+            Credentials::Ask => self.known.get(realm).map(|(username, secret)| (username.as_str(), secret)),
+        }
+    }
+
+    /// Takes what the application answered for `realm`.
+    pub(super) fn learn(&mut self, realm: &str, username: String, secret: Secret) {
+        self.known.insert(realm.to_owned(), (username, secret));
+    }
+
+    /// Puts a row of credentials on `request` for each realm that is known to want one (RFC 3261 §22.2, §22.3). Each
+    /// use of a nonce counts up (RFC 7616 §3.4).
+    pub(super) fn authorize(&mut self, request: &mut Message, random: &mut Random) {
+        let (method, Some(uri)) = (request.method(), request.request_uri().map(ToString::to_string)) else {
+            return;
+        };
+        for asker in [Asker::Server, Asker::Proxy] {
+            request.remove(&asker.credentials_header());
+        }
+        let mut rows = Vec::new();
+        let mut sessions = core::mem::take(&mut self.sessions);
+        for ((asker, realm), session) in &mut sessions {
+            let Some((username, secret)) = self.user(realm) else { continue };
+            session.count += 1;
+            let protected = Protected { method: method.as_str(), uri: &uri, body: &request.body };
+            let cnonce = random.token();
+            let answer = DigestCredentials::answer(
+                &session.challenge,
+                username,
+                secret,
+                protected,
+                &cnonce,
+                session.count,
+            );
+            rows.extend(answer.map(|answer| (asker.credentials_header(), answer.to_string())));
+        }
+        self.sessions = sessions;
+        for (name, row) in rows {
+            request.push(name, row);
+        }
+    }
+
+    /// A success may bring the next nonce (RFC 7616 §3.5).
+    pub(super) fn handle_success(&mut self, response: &Message) {
+        let Some(info) = response.header(&Name::AuthenticationInfo) else { return };
+        let Some(next) = AuthenticationInfo::parse(info).nextnonce.filter(|next| !next.is_empty()) else {
+            return;
+        };
+        // The header names no realm: it can only be meant for a lone session.
+        let alone = self.sessions.len() == 1;
+        if let Some(session) = self.sessions.values_mut().next().filter(|_| alone) {
+            session.challenge.nonce = next;
+            session.count = 0;
+        }
+    }
+
+    /// Decides about a 401 or 407.
+    pub(super) fn handle_challenge(&mut self, response: &Message, attempt: &mut Attempt) -> Verdict {
+        let asker = if response.status() == Some(407) { Asker::Proxy } else { Asker::Server };
+        let challenges: Vec<Challenge> = response
+            .challenges(&asker.challenge_header())
+            .into_iter()
+            .filter(|challenge| challenge.scheme == "digest" && algorithm(challenge).is_some())
+            .collect();
+        let Some(first) = challenges.first() else { return Verdict::GiveUp(FailureCode::Algorithm) };
+        if matches!(self.credentials, Credentials::None) {
+            return Verdict::GiveUp(FailureCode::NoCredentials);
+        }
+        // The topmost of any realm that we have a usable secret for (RFC 8760 §2.4).
+        let usable = challenges.iter().find(|challenge| {
+            self.user(&challenge.realm).is_some_and(|(username, secret)| {
+                algorithm(challenge).is_some_and(|a| secret.ha1(a, username, &challenge.realm).is_some())
+            })
+        });
+        let ask = |rejected| Verdict::Ask {
+            realm: first.realm.clone(),
+            scheme: first.scheme.clone(),
+            algorithms: challenges.iter().filter_map(algorithm).map(Algorithm::as_str).collect(),
+            rejected,
+        };
+        let asks = matches!(self.credentials, Credentials::Ask);
+        let Some(challenge) = usable else {
+            return if asks { ask(false) } else { Verdict::GiveUp(FailureCode::Algorithm) };
+        };
+        let key = (asker, challenge.realm.clone());
+        if attempt.answered.len() >= MOST_ANSWERS {
+            return Verdict::GiveUp(FailureCode::Unauthorized);
+        }
+        if attempt.answered.contains(&key) {
+            if challenge.stale && attempt.stale < MOST_STALE {
+                attempt.stale += 1;
+            } else {
+                self.sessions.remove(&key);
+                if asks {
+                    self.known.remove(&challenge.realm);
+                    return ask(true);
+                }
+                return Verdict::GiveUp(FailureCode::Unauthorized);
+            }
+        }
+        attempt.answered.push(key.clone());
+        self.sessions.insert(key, Session { challenge: challenge.clone(), count: 0 });
+        Verdict::Retry
+    }
+}
+
+fn algorithm(challenge: &Challenge) -> Option<Algorithm> {
+    Algorithm::from_token(challenge.algorithm.as_deref()).map(|(algorithm, _)| algorithm)
+}

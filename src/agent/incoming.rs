@@ -1,0 +1,130 @@
+//! What the server sends unasked: NOTIFY, OPTIONS, and what is to be refused (RFC 3261 §8.2).
+
+use super::{Agent, Direction, Event, Failure, FailureCode, Output};
+use crate::presence::PIDF;
+use crate::sip::{Message, Method, Name, ParseError};
+use crate::time::Instant;
+
+/// The methods that this agent takes.
+const ALLOW: &str = "NOTIFY, OPTIONS";
+
+impl Agent {
+    /// A request arrived. It is answered before anything is told to the application (row 6665-4.1.3-t).
+    pub(super) fn handle_request(&mut self, request: &Message, now: Instant) {
+        let method = request.method();
+        if method == Method::Ack {
+            return;
+        }
+        if method == Method::Cancel {
+            // Every request is answered at once, so that there is never one left to be cancelled.
+            self.answer(request, 481, &[]);
+            return;
+        }
+        if let Method::Other(_) = method {
+            self.answer(request, 501, &[(Name::Allow, ALLOW)]);
+            return;
+        }
+        let required: Vec<&str> = request.list(&Name::Require).collect();
+        if !required.is_empty() {
+            let unsupported = required.join(", ");
+            self.answer(request, 420, &[(Name::Unsupported, &unsupported)]);
+            return;
+        }
+        match method {
+            Method::Notify => self.handle_notify(request, now),
+            Method::Options => {
+                self.answer(request, 200, &[(Name::Allow, ALLOW), (Name::Accept, PIDF)]);
+            }
+            Method::Ack
+            | Method::Bye
+            | Method::Cancel
+            | Method::Info
+            | Method::Invite
+            | Method::Message
+            | Method::Prack
+            | Method::Publish
+            | Method::Refer
+            | Method::Register
+            | Method::Subscribe
+            | Method::Update
+            | Method::Other(_) => self.answer(request, 405, &[(Name::Allow, ALLOW)]),
+        }
+    }
+
+    fn handle_notify(&mut self, request: &Message, now: Instant) {
+        let tag = request.to().ok().and_then(|to| to.tag().map(str::to_owned));
+        let Some(id) = self.subscriptions.find(request.call_id(), tag.as_deref()) else {
+            self.answer(request, 481, &[]);
+            return;
+        };
+        if request
+            .header(&Name::ContentEncoding)
+            .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
+        {
+            self.answer(request, 415, &[(Name::AcceptEncoding, "identity")]);
+            return;
+        }
+        let readable = match request.content_type() {
+            Ok(Some(media)) => media.essence == PIDF,
+            // A body without a type: taken for what was asked for.
+            Ok(None) => true,
+            Err(_) => false,
+        };
+        if !request.body.is_empty() && !readable {
+            self.answer(request, 415, &[(Name::Accept, PIDF)]);
+            return;
+        }
+        let Some(subscription) = self.subscriptions.get_mut(id) else { return };
+        match subscription.subscriber.handle_notify(request, &mut self.random, now) {
+            Ok(notified) => {
+                self.answer(request, 200, &[]);
+                self.deliver(id, notified, &request.body, now);
+            }
+            Err(489) => self.answer(request, 489, &[(Name::AllowEvents, "presence")]),
+            Err(status) => self.answer(request, status, &[]),
+        }
+        self.subscriptions.settle(id);
+    }
+
+    /// Something arrived that is not a SIP message. A request is answered if it can be; the application is told.
+    pub(super) fn handle_malformed(&mut self, bytes: &[u8], error: &ParseError) {
+        if let Some(head) = Message::parse_head(bytes, &self.config.limits) {
+            if head.is_request() && head.method() != Method::Ack {
+                self.answer(&head, error.status(), &[]);
+            }
+        }
+        let code = match error {
+            ParseError::TooLarge | ParseError::TooMany => FailureCode::TooLarge,
+            ParseError::KeepAlive
+            | ParseError::StartLine
+            | ParseError::Version
+            | ParseError::Encoding
+            | ParseError::HeaderLine
+            | ParseError::Missing(_)
+            | ParseError::Duplicate(_)
+            | ParseError::Header(_)
+            | ParseError::CSeqMethod
+            | ParseError::Truncated => FailureCode::BadMessage,
+        };
+        let mut failure = Failure::new(code);
+        failure.reason = Some(error.to_string());
+        self.tell(Event::Error(failure));
+    }
+
+    fn answer(&mut self, request: &Message, status: u16, headers: &[(Name, &str)]) {
+        let tag = self.random.token();
+        let mut response = Message::response(request, status, Some(&tag));
+        for (name, value) in headers {
+            response.push(name.clone(), *value);
+        }
+        if !self.config.user_agent.is_empty() {
+            response.push(Name::UserAgent, self.config.user_agent.clone());
+        }
+        self.trace_received_answer(&response);
+        self.outputs.push_back(Output::Send(response.to_bytes()));
+    }
+
+    fn trace_received_answer(&mut self, response: &Message) {
+        self.trace(Direction::Sent, response);
+    }
+}

@@ -1,0 +1,240 @@
+//! Requests of an agent on their way out, and what their final responses do.
+
+use super::authentication::{Attempt, Verdict};
+use super::registration;
+use super::subscriptions::SubscriptionId;
+use super::{Agent, ChallengeId, Challenged, Direction, Event, Failure, FailureCode, Output, RequestId};
+use crate::event::publisher::{self, Why};
+use crate::sip::{Message, Name};
+use crate::time::Instant;
+
+/// Whose request it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    Publication,
+    Registration,
+    Subscription(SubscriptionId),
+}
+
+/// A request in an open transaction.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) owner: Owner,
+    pub(super) request: Message,
+    attempt: Attempt,
+}
+
+/// Requests that wait for the application to say who it is.
+pub(super) struct Parked {
+    pub(super) realm: String,
+    pub(super) jobs: Vec<(Job, Message)>,
+}
+
+impl Agent {
+    pub(super) fn send_registration(&mut self, request: Message, now: Instant) {
+        self.send(Owner::Registration, request, Attempt::default(), now);
+    }
+
+    pub(super) fn send_publication(&mut self, request: Message, now: Instant) {
+        self.send(Owner::Publication, request, Attempt::default(), now);
+    }
+
+    pub(super) fn send_subscription(&mut self, id: SubscriptionId, mut request: Message, now: Instant) {
+        request.set(Name::Contact, self.contact.to_string());
+        self.send(Owner::Subscription(id), request, Attempt::default(), now);
+    }
+
+    /// Puts on what every request has, and opens its transaction.
+    fn send(&mut self, owner: Owner, mut request: Message, attempt: Attempt, now: Instant) {
+        if !self.config.user_agent.is_empty() {
+            request.set(Name::UserAgent, self.config.user_agent.clone());
+        }
+        self.authentication.authorize(&mut request, &mut self.random);
+        let token = self.random.token();
+        let mut sent = request.clone();
+        self.transactions.start(&mut sent, &token, Job { owner, request, attempt }, now);
+        self.trace(Direction::Sent, &sent);
+        self.outputs.push_back(Output::Send(sent.to_bytes()));
+    }
+
+    /// A final response came.
+    pub(super) fn handle_final(&mut self, mut job: Job, response: &Message, now: Instant) {
+        match response.status() {
+            Some(401 | 407) => match self.authentication.handle_challenge(response, &mut job.attempt) {
+                Verdict::Retry => self.retry(job, now),
+                Verdict::Ask { realm, scheme, algorithms, rejected } => {
+                    self.park(job, response, realm, scheme, algorithms, rejected);
+                }
+                Verdict::GiveUp(code) => self.refuse(job, response, Some(code), now),
+            },
+            Some(200..=299) => {
+                self.authentication.handle_success(response);
+                self.refuse(job, response, None, now);
+            }
+            Some(_) | None => self.refuse(job, response, None, now),
+        }
+    }
+
+    fn retry(&mut self, job: Job, now: Instant) {
+        let next = match job.owner {
+            Owner::Publication => Some(self.publication.publisher.again(&job.request)),
+            Owner::Registration => self.registration.as_mut().map(|r| r.again(&job.request)),
+            Owner::Subscription(id) => {
+                let next = self.subscriptions.get_mut(id).map(|s| s.subscriber.again(&job.request, now));
+                self.subscriptions.settle(id);
+                next
+            }
+        };
+        if let Some(next) = next {
+            self.send(job.owner, next, job.attempt, now);
+        }
+    }
+
+    /// Asks the application, once for all requests that want the same realm.
+    fn park(
+        &mut self,
+        job: Job,
+        response: &Message,
+        realm: String,
+        scheme: String,
+        algorithms: Vec<&'static str>,
+        rejected: bool,
+    ) {
+        if let Owner::Subscription(id) = job.owner {
+            if let Some(subscription) = self.subscriptions.get_mut(id) {
+                subscription.subscriber.handle_challenged();
+            }
+            self.subscriptions.settle(id);
+        }
+        let waiting = (Job { attempt: Attempt::default(), ..job }, response.clone());
+        if let Some(parked) = self.parked.values_mut().find(|parked| parked.realm == realm) {
+            parked.jobs.push(waiting);
+            return;
+        }
+        self.next_id = self.next_id.wrapping_add(1);
+        let id = ChallengeId(self.next_id);
+        self.parked.insert(id, Parked { realm: realm.clone(), jobs: vec![waiting] });
+        self.tell(Event::Challenged(Challenged { id, realm, scheme, algorithms, rejected }));
+    }
+
+    /// Hands a final response that is not to be answered to its owner. `code` says what a 401 or 407 means.
+    pub(super) fn refuse(&mut self, job: Job, response: &Message, code: Option<FailureCode>, now: Instant) {
+        match job.owner {
+            Owner::Publication => {
+                let (request, random) = (&job.request, &mut self.random);
+                let update = self.publication.publisher.handle_response(request, response, random, now);
+                self.handle_publication(job, update, Some(response), code, now);
+            }
+            Owner::Registration => self.handle_registration(job, Some(response), code, now),
+            Owner::Subscription(id) => {
+                let Some(subscription) = self.subscriptions.get_mut(id) else { return };
+                let (request, random) = (&job.request, &mut self.random);
+                let update = subscription.subscriber.handle_response(request, response, random, now);
+                self.handle_subscription(id, job, update, Some(response), code, now);
+            }
+        }
+    }
+
+    /// Timer F fired.
+    pub(super) fn handle_no_answer(&mut self, job: Job, now: Instant) {
+        match job.owner {
+            Owner::Publication => {
+                let update = self.publication.publisher.handle_no_answer(&mut self.random, now);
+                self.handle_publication(job, update, None, None, now);
+            }
+            Owner::Registration => self.handle_registration(job, None, None, now),
+            Owner::Subscription(id) => {
+                let Some(subscription) = self.subscriptions.get_mut(id) else { return };
+                let update = subscription.subscriber.handle_no_answer(&mut self.random, now);
+                self.handle_subscription(id, job, update, None, None, now);
+            }
+        }
+    }
+
+    pub(super) fn resend(&mut self, job: Job, request: Message, now: Instant) {
+        self.send(job.owner, request, job.attempt, now);
+    }
+
+    fn handle_publication(
+        &mut self,
+        job: Job,
+        update: publisher::Update,
+        response: Option<&Message>,
+        code: Option<FailureCode>,
+        now: Instant,
+    ) {
+        match update {
+            publisher::Update::Nothing => {}
+            publisher::Update::Resend(request) => self.resend(job, request, now),
+            publisher::Update::Done(generation) => {
+                for request in self.publication.settle(generation) {
+                    self.tell(Event::Published { request, result: Ok(()) });
+                }
+            }
+            publisher::Update::Failed { generation, why, retry_at } => {
+                let code = code.unwrap_or(match why {
+                    Why::Refused(status) => refusal(status),
+                    Why::NoAnswer => FailureCode::Timeout,
+                    Why::BadResponse => FailureCode::BadResponse,
+                });
+                let mut failure = describe(code, response);
+                failure.retry_at = retry_at;
+                failure.uri = Some(self.config.aor.to_string());
+                let waiting: Vec<RequestId> = self.publication.settle(generation);
+                if waiting.is_empty() {
+                    self.tell(Event::Error(failure));
+                    return;
+                }
+                for request in waiting {
+                    self.tell(Event::Published { request, result: Err(failure.clone()) });
+                }
+            }
+        }
+    }
+
+    fn handle_registration(
+        &mut self,
+        job: Job,
+        response: Option<&Message>,
+        code: Option<FailureCode>,
+        now: Instant,
+    ) {
+        let Some(registration) = &mut self.registration else { return };
+        match registration.handle_response(&job.request, response, &mut self.random, now) {
+            registration::Update::Done => {}
+            registration::Update::Resend(request) => self.resend(job, request, now),
+            registration::Update::Failed { status, retry_at } => {
+                let code = code.unwrap_or_else(|| status.map_or(FailureCode::Timeout, refusal));
+                let mut failure = describe(code, response);
+                failure.retry_at = retry_at;
+                failure.uri = Some(self.config.aor.to_string());
+                self.tell(Event::Error(failure));
+            }
+        }
+    }
+}
+
+/// What a final response with this status code means to the application.
+pub(super) const fn refusal(status: u16) -> FailureCode {
+    match status {
+        401 | 407 => FailureCode::Unauthorized,
+        403 => FailureCode::Forbidden,
+        404 | 604 => FailureCode::NotFound,
+        405 | 489 | 501 => FailureCode::UnsupportedEvent,
+        503 => FailureCode::Unavailable,
+        603 => FailureCode::Rejected,
+        500..=599 => FailureCode::ServerError,
+        _ => FailureCode::Refused,
+    }
+}
+
+/// A failure with what the response says of it.
+pub(super) fn describe(code: FailureCode, response: Option<&Message>) -> Failure {
+    let mut failure = Failure::new(code);
+    if let Some(crate::sip::StartLine::Response { status, reason }) = response.map(|response| &response.start)
+    {
+        failure.status = Some(*status);
+        failure.reason = Some(reason.clone()).filter(|reason| !reason.is_empty());
+    }
+    failure
+}

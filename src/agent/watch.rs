@@ -1,0 +1,135 @@
+//! What is known of one watched presentity, and whether it is news.
+
+use super::subscriptions::SubscriptionId;
+use super::{Cause, SubscriptionView, View, Watching};
+use crate::presence::{Presence, Status, Summary, status};
+use crate::sip::Uri;
+use crate::time::Instant;
+use std::rc::Rc;
+
+pub(super) struct Watch {
+    pub(super) target: Uri,
+    /// How many watches of the application share this one.
+    pub(super) count: u32,
+    /// When the subscription ends because nobody watches any more.
+    pub(super) linger_until: Option<Instant>,
+    pub(super) subscription: Option<SubscriptionId>,
+    pub(super) state: Watching,
+    pub(super) reason: Option<String>,
+    pub(super) expires: Option<Instant>,
+    pub(super) retry_at: Option<Instant>,
+    pub(super) stale: bool,
+    pub(super) as_of: Option<Instant>,
+    presence: Option<Rc<Presence>>,
+    summary: Summary,
+    /// A NOTIFY has come at least once.
+    pub(super) known: bool,
+    pub(super) view: Rc<View>,
+}
+
+impl Watch {
+    pub(super) fn new(target: &Uri) -> Self {
+        let view = Rc::new(View {
+            uri: target.to_string(),
+            summary: nothing_known(),
+            presence: None,
+            subscription: SubscriptionView {
+                state: Watching::Trying,
+                reason: None,
+                expires: None,
+                retry_at: None,
+            },
+            stale: false,
+            as_of: None,
+            cause: Cause::Initial,
+        });
+        Self {
+            target: target.clone(),
+            count: 0,
+            linger_until: None,
+            subscription: None,
+            state: Watching::Trying,
+            reason: None,
+            expires: None,
+            retry_at: None,
+            stale: false,
+            as_of: None,
+            presence: None,
+            summary: nothing_known(),
+            known: false,
+            view,
+        }
+    }
+
+    /// Replaces the document; `None` means that there is none.
+    pub(super) fn take(&mut self, presence: Option<Rc<Presence>>, now: Instant) {
+        self.presence = presence;
+        self.summarize(now);
+    }
+
+    /// Applies the status rule again: an activity may have begun or ended.
+    pub(super) fn summarize(&mut self, now: Instant) {
+        self.summary = self.presence.as_ref().map_or_else(nothing_known, |p| status::summarize(p, now));
+    }
+
+    /// The subscription stands differently.
+    pub(super) fn stand(&mut self, state: Watching, reason: Option<String>, retry_at: Option<Instant>) {
+        self.state = state;
+        self.reason = reason;
+        self.retry_at = retry_at;
+    }
+
+    /// What is known, if it says anything new.
+    pub(super) fn news(&mut self, cause: Cause) -> Option<Rc<View>> {
+        let view = View {
+            uri: self.view.uri.clone(),
+            summary: self.summary.clone(),
+            presence: self.presence.clone(),
+            subscription: SubscriptionView {
+                state: self.state,
+                reason: self.reason.clone(),
+                expires: self.expires,
+                retry_at: self.retry_at,
+            },
+            stale: self.stale,
+            as_of: self.as_of,
+            cause,
+        };
+        let old = &*self.view;
+        let same = old.stale == view.stale
+            && old.subscription.state == view.subscription.state
+            && old.subscription.reason == view.subscription.reason
+            && old.subscription.retry_at == view.subscription.retry_at
+            && old.as_of.is_some() == view.as_of.is_some()
+            && old.summary == view.summary
+            && old.presence == view.presence;
+        if same {
+            return None;
+        }
+        self.view = Rc::new(view);
+        Some(Rc::clone(&self.view))
+    }
+
+    /// The next moment at which something is due: the end of lingering, or of an activity.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        crate::time::earliest(self.linger_until, self.summary.changes_at)
+    }
+
+    pub(super) const fn summary(&self) -> &Summary {
+        &self.summary
+    }
+}
+
+/// The summary of no document.
+pub(super) fn nothing_known() -> Summary {
+    Summary {
+        status: Status::Unknown,
+        idle: false,
+        out_of_office: false,
+        activities: Vec::new(),
+        note: None,
+        until: None,
+        changes_at: None,
+        because: ("no-document", String::new()),
+    }
+}

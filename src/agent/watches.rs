@@ -1,0 +1,416 @@
+//! The application's watches: which subscription feeds which, and what it is told.
+
+use super::requests::{Job, describe, refusal};
+use super::subscriptions::{Role, SubscriptionId};
+use super::watch::{Watch, nothing_known};
+use super::{
+    Agent, Cause, Event, Failure, FailureCode, RequestId, SubscriptionView, View, WatchId, Watching,
+};
+use crate::event::subscriber::{End, Notified, Plan, Subscriber, Update, Why};
+use crate::presence::{PIDF, Presence, pidf, status};
+use crate::sip::{Message, Uri};
+use crate::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+#[derive(Default)]
+pub(super) struct Watches {
+    all: BTreeMap<WatchId, Watch>,
+    by_address: BTreeMap<String, WatchId>,
+    deadlines: BTreeSet<(Instant, WatchId)>,
+    due: BTreeMap<WatchId, Instant>,
+    next: u32,
+}
+
+impl Watches {
+    pub(super) fn get(&self, id: WatchId) -> Option<&Watch> {
+        self.all.get(&id)
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Brings the deadlines up to date with a watch that has changed.
+    fn settle(&mut self, id: WatchId) {
+        let due = self.all.get(&id).and_then(Watch::poll_timeout);
+        if let Some(old) = self.due.remove(&id) {
+            self.deadlines.remove(&(old, id));
+        }
+        if let Some(new) = due {
+            self.due.insert(id, new);
+            self.deadlines.insert((new, id));
+        }
+    }
+}
+
+impl Agent {
+    /// Starts watching `target`. Several watches of one presentity share one subscription and one [`WatchId`].
+    pub fn watch(&mut self, target: &Uri, now: Instant) -> WatchId {
+        let address = target.address_of_record();
+        if let Some(id) = self.watches.by_address.get(&address).copied() {
+            if let Some(watch) = self.watches.all.get_mut(&id) {
+                watch.count += 1;
+                watch.linger_until = None;
+            }
+            self.watches.settle(id);
+            self.run(now);
+            return id;
+        }
+        let id = WatchId(self.watches.next);
+        self.watches.next = self.watches.next.wrapping_add(1);
+        let refusal = if self.is_closing() {
+            Some(FailureCode::Closed)
+        } else if self.watches.all.len() >= self.config.watches {
+            Some(FailureCode::TooManyWatches)
+        } else if target.is_secure() && self.config.is_insecure() {
+            Some(FailureCode::SecureOnly)
+        } else {
+            None
+        };
+        let mut watch = Watch::new(target);
+        watch.count = 1;
+        if refusal.is_none() {
+            watch.subscription = Some(self.subscribe(target, self.config.expires, Role::Watch(id)));
+        }
+        self.watches.by_address.insert(address, id);
+        self.watches.all.insert(id, watch);
+        if let Some(code) = refusal {
+            self.fail_watch(id, Failure::new(code), Cause::Local);
+        }
+        self.run(now);
+        id
+    }
+
+    /// Ends one watch; the subscription ends a linger after the last.
+    pub fn unwatch(&mut self, id: WatchId, now: Instant) {
+        let Some(watch) = self.watches.all.get_mut(&id) else { return };
+        watch.count = watch.count.saturating_sub(1);
+        if watch.count == 0 {
+            watch.linger_until = Some(now + self.config.linger);
+        }
+        self.watches.settle(id);
+        self.time_out_watches(now);
+        self.run(now);
+    }
+
+    /// Asks once for the presence of `target`; answered by [`Event::Fetched`].
+    pub fn fetch(&mut self, target: &Uri, now: Instant) -> RequestId {
+        let request = self.next_request_id();
+        let refusal = if self.is_closing() {
+            Some(FailureCode::Closed)
+        } else if target.is_secure() && self.config.is_insecure() {
+            Some(FailureCode::SecureOnly)
+        } else {
+            None
+        };
+        if let Some(code) = refusal {
+            let mut failure = Failure::new(code);
+            failure.uri = Some(target.to_string());
+            self.tell(Event::Fetched { request, result: Err(failure) });
+        } else {
+            self.subscribe(target, 0, Role::Fetch(request, target.to_string()));
+            self.run(now);
+        }
+        request
+    }
+
+    fn subscribe(&mut self, target: &Uri, expires: u32, role: Role) -> SubscriptionId {
+        let plan = Plan {
+            target: target.clone(),
+            from: self.from.clone(),
+            event: Self::presence_event(),
+            accept: PIDF,
+            expires,
+        };
+        self.subscriptions.insert(Subscriber::new(plan), role)
+    }
+
+    /// Sends SUBSCRIBEs as long as the window has room.
+    pub(super) fn send_subscriptions(&mut self, now: Instant) {
+        while self.closing.is_some() || self.transactions.len() < self.config.window {
+            let Some(id) = self.subscriptions.next_ready() else { return };
+            let Some(subscription) = self.subscriptions.get_mut(id) else { continue };
+            let first = subscription.subscriber.key().is_none();
+            let request = subscription.subscriber.next_request(&mut self.random, now);
+            let role = subscription.role.clone();
+            self.subscriptions.settle(id);
+            if let Some(request) = request {
+                self.send_subscription(id, request, now);
+            }
+            if let (true, Role::Watch(watch)) = (first, role) {
+                if let Some(watch) = self.watches.all.get_mut(&watch) {
+                    watch.stand(Watching::Trying, None, None);
+                }
+                self.announce(watch, Cause::Local);
+            }
+        }
+    }
+
+    /// What the answer to a SUBSCRIBE did.
+    pub(super) fn handle_subscription(
+        &mut self,
+        id: SubscriptionId,
+        job: Job,
+        update: Update,
+        response: Option<&Message>,
+        code: Option<FailureCode>,
+        now: Instant,
+    ) {
+        match update {
+            Update::Nothing => {}
+            Update::Resend(request) => self.resend(job, request, now),
+            Update::Ended(end) => self.handle_end(id, end, response, code),
+        }
+        self.subscriptions.settle(id);
+    }
+
+    /// A NOTIFY was accepted: tell whom it concerns.
+    pub(super) fn deliver(&mut self, id: SubscriptionId, notified: Notified, body: &[u8], now: Instant) {
+        let Some(subscription) = self.subscriptions.get(id) else { return };
+        let (role, expires_at) = (subscription.role.clone(), subscription.subscriber.expires_at());
+        let document = self.read(&role, body);
+        match role {
+            Role::Watch(watch_id) => {
+                let Some(watch) = self.watches.all.get_mut(&watch_id) else { return };
+                let cause = if !watch.known {
+                    Cause::Initial
+                } else if notified.anew {
+                    Cause::Resync
+                } else {
+                    Cause::Change
+                };
+                match document {
+                    Some(Ok(presence)) => watch.take(Some(presence), now),
+                    // No body means no state where the whole state was due (RFC 6665 §5.3.2), else no change.
+                    None if notified.anew && notified.end.is_none() => watch.take(None, now),
+                    None | Some(Err(())) => {}
+                }
+                watch.known = true;
+                watch.as_of = Some(now);
+                watch.stale = false;
+                watch.expires = expires_at;
+                watch.stand(Watching::from(&notified.state), None, None);
+                match notified.end {
+                    Some(end) => self.handle_end(id, end, None, None),
+                    None => self.announce(watch_id, cause),
+                }
+                self.watches.settle(watch_id);
+            }
+            Role::Fetch(request, uri) => {
+                let Some(end) = notified.end else { return };
+                let presence = document.and_then(Result::ok);
+                let state = Watching::from(&notified.state);
+                let reason = match end.why {
+                    Why::Terminated(reason) => reason.map(|reason| reason.as_str().to_owned()),
+                    _ => None,
+                };
+                let view = fetched(uri, presence, state, reason, now);
+                self.tell(Event::Fetched { request, result: Ok(Rc::new(view)) });
+            }
+            Role::Departed => {}
+        }
+    }
+
+    /// The document in a body: `None` without one, `Err` if it cannot be read, which is told.
+    fn read(&mut self, role: &Role, body: &[u8]) -> Option<Result<Rc<Presence>, ()>> {
+        if body.is_empty() {
+            return None;
+        }
+        match pidf::read(body, &self.config.document_limits) {
+            Ok((presence, _)) => Some(Ok(Rc::new(presence))),
+            Err(error) => {
+                let mut failure = Failure::new(FailureCode::BadDocument);
+                failure.reason = Some(error.to_string());
+                failure.uri = match role {
+                    Role::Watch(id) => self.watches.get(*id).map(|watch| watch.view.uri.clone()),
+                    Role::Fetch(_, uri) => Some(uri.clone()),
+                    Role::Departed => None,
+                };
+                self.tell(Event::Error(failure));
+                Some(Err(()))
+            }
+        }
+    }
+
+    /// A subscription, or an attempt at one, is over.
+    fn handle_end(
+        &mut self,
+        id: SubscriptionId,
+        end: End,
+        response: Option<&Message>,
+        code: Option<FailureCode>,
+    ) {
+        let Some(subscription) = self.subscriptions.get_mut(id) else { return };
+        let code = code.or(match end.why {
+            Why::Refused(status) => Some(refusal(status)),
+            Why::NoAnswer => Some(FailureCode::Timeout),
+            Why::NoNotify => Some(FailureCode::NoNotify),
+            Why::Terminated(_) | Why::LinkLost | Why::Expired | Why::Left => None,
+        });
+        let failure = code.map(|code| {
+            let mut failure = describe(code, response);
+            failure.retry_at = end.retry_at;
+            failure
+        });
+        match subscription.role.clone() {
+            Role::Watch(watch_id) => {
+                let Some(watch) = self.watches.all.get_mut(&watch_id) else { return };
+                watch.stale = watch.known;
+                watch.expires = None;
+                let (reason, cause) = match &end.why {
+                    Why::LinkLost => return,
+                    Why::Terminated(reason) => {
+                        (reason.as_ref().map(|reason| reason.as_str().to_owned()), Cause::Expired)
+                    }
+                    Why::Expired => (Some("expired".to_owned()), Cause::Expired),
+                    Why::Left => (None, Cause::Local),
+                    Why::Refused(_) | Why::NoAnswer | Why::NoNotify => {
+                        (code.map(|code| code.as_str().to_owned()), Cause::Expired)
+                    }
+                };
+                watch.stand(Watching::Terminated, reason, end.retry_at);
+                match failure {
+                    Some(failure) => self.fail_watch(watch_id, failure, cause),
+                    None => self.announce(watch_id, cause),
+                }
+            }
+            Role::Fetch(request, uri) => {
+                let mut failure = failure.unwrap_or_else(|| Failure::new(FailureCode::ConnectionLost));
+                failure.uri = Some(uri);
+                failure.retry_at = None;
+                self.tell(Event::Fetched { request, result: Err(failure) });
+                // A fetch is answered once: a late NOTIFY finds nobody.
+                subscription_departs(&mut self.subscriptions, id);
+            }
+            Role::Departed => {}
+        }
+    }
+
+    fn fail_watch(&mut self, id: WatchId, mut failure: Failure, cause: Cause) {
+        if let Some(watch) = self.watches.all.get_mut(&id) {
+            watch.stand(Watching::Terminated, Some(failure.code.as_str().to_owned()), failure.retry_at);
+            failure.uri = Some(watch.view.uri.clone());
+        }
+        self.tell(Event::Error(failure));
+        self.announce(id, cause);
+    }
+
+    /// Tells the application what is known, if that is news.
+    fn announce(&mut self, id: WatchId, cause: Cause) {
+        if let Some(view) = self.watches.all.get_mut(&id).and_then(|watch| watch.news(cause)) {
+            self.tell(Event::State { watch: id, view });
+        }
+    }
+
+    /// The connection is gone: what was known may be old from the moment the server was last heard.
+    pub(super) fn lose_subscriptions(&mut self, failure: &Failure, now: Instant) {
+        self.end_fetches(failure);
+        for id in self.subscriptions.ids() {
+            if let Some(subscription) = self.subscriptions.get_mut(id) {
+                // An end tells nothing here: below, every watch hears of the loss.
+                let _ = subscription.subscriber.handle_disconnected(&mut self.random, now);
+                self.subscriptions.settle(id);
+            }
+        }
+        let ids: Vec<WatchId> = self.watches.all.keys().copied().collect();
+        for id in ids {
+            let Some(watch) = self.watches.all.get_mut(&id) else { continue };
+            if watch.known && !watch.stale {
+                watch.stale = true;
+                watch.as_of = Some(self.heard_at);
+            }
+            if watch.state != Watching::Terminated {
+                watch.stand(Watching::Trying, None, None);
+            }
+            self.announce(id, Cause::Disconnect);
+        }
+    }
+
+    pub(super) fn time_out_subscriptions(&mut self, now: Instant) {
+        while let Some(id) = self.subscriptions.next_due(now) {
+            let Some(subscription) = self.subscriptions.get_mut(id) else { return };
+            let before = subscription.subscriber.poll_timeout();
+            let update = subscription.subscriber.handle_timeout(&mut self.random, now);
+            let stuck = subscription.subscriber.poll_timeout() == before;
+            if let Update::Ended(end) = update {
+                self.handle_end(id, end, None, None);
+            }
+            self.subscriptions.settle(id);
+            if stuck {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn time_out_watches(&mut self, now: Instant) {
+        while let Some((_, id)) = self.watches.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            let Some(watch) = self.watches.all.get_mut(&id) else { return };
+            if watch.linger_until.is_some_and(|at| at <= now) {
+                self.forget(id);
+                continue;
+            }
+            watch.summarize(now);
+            self.announce(id, Cause::Expired);
+            self.watches.settle(id);
+        }
+    }
+
+    /// Nobody watches any more.
+    fn forget(&mut self, id: WatchId) {
+        let Some(watch) = self.watches.all.remove(&id) else { return };
+        self.watches.by_address.remove(&watch.target.address_of_record());
+        self.watches.settle(id);
+        if let Some(subscription) = watch.subscription {
+            subscription_departs(&mut self.subscriptions, subscription);
+        }
+    }
+
+    /// The agent is being closed.
+    pub(super) fn leave_all(&mut self) {
+        for id in self.subscriptions.ids() {
+            if matches!(self.subscriptions.get(id).map(|s| &s.role), Some(Role::Watch(_))) {
+                subscription_departs(&mut self.subscriptions, id);
+            }
+        }
+    }
+
+    /// Fetches that were not answered fail.
+    pub(super) fn end_fetches(&mut self, failure: &Failure) {
+        for id in self.subscriptions.ids() {
+            let Some(Role::Fetch(request, uri)) = self.subscriptions.get(id).map(|s| s.role.clone()) else {
+                continue;
+            };
+            let mut failure = failure.clone();
+            failure.uri = Some(uri);
+            self.tell(Event::Fetched { request, result: Err(failure) });
+            subscription_departs(&mut self.subscriptions, id);
+        }
+    }
+}
+
+/// Ends the interest in a subscription; what is to be said to the notifier is still sent.
+fn subscription_departs(subscriptions: &mut super::Subscriptions, id: SubscriptionId) {
+    if let Some(subscription) = subscriptions.get_mut(id) {
+        let _ = subscription.subscriber.leave();
+    }
+    subscriptions.remove(id);
+}
+
+fn fetched(
+    uri: String,
+    presence: Option<Rc<Presence>>,
+    state: Watching,
+    reason: Option<String>,
+    now: Instant,
+) -> View {
+    View {
+        uri,
+        summary: presence.as_ref().map_or_else(nothing_known, |p| status::summarize(p, now)),
+        presence,
+        subscription: SubscriptionView { state, reason, expires: None, retry_at: None },
+        stale: false,
+        as_of: Some(now),
+        cause: Cause::Initial,
+    }
+}

@@ -1,0 +1,653 @@
+//! One subscription as its subscriber sees it (RFC 6665 §4.1), from the first SUBSCRIBE through all renewals.
+//!
+//! ```text
+//!           SUBSCRIBE               NOTIFY                         NOTIFY
+//!   Idle ──────────────> NotifyWait ──────> Pending <──────────> Active
+//!    ^  ^                    │                 │ refresh            │ refresh
+//!    │  └─ try later ────────┤                 ├────────────────────┤
+//!    │     error, Timer N    │                 │ terminated, fatal code, Timer N, expiry
+//!    └───────────────────────┼─────────────────┘
+//!          leave() ──────────┴──> Leaving ──NOTIFY terminated, Timer N, any error──> Over
+//! ```
+//!
+//! The machine is pulled: when [`Subscriber::is_ready`], ask for [`Subscriber::next_request`] as soon as there is
+//! room for a transaction. Contact, credentials and Via are put on by the owner. May use: `dialog`, `sip`, `random`.
+
+use super::Backoff;
+use crate::dialog::{self, Dialog};
+use crate::random::Random;
+use crate::sip::{
+    CSeq, EventType, Message, Method, Name, NameAddr, Reason, Scheme, StartLine, Substate, Uri,
+};
+use crate::time::{Duration, Instant, earliest};
+use crate::transaction::T1;
+
+/// Timer N: a SUBSCRIBE that brought no NOTIFY by then has failed (RFC 6665 §4.1.2.4).
+pub const TIMER_N: Duration = T1.times(64);
+
+/// A subscription that lived this long was not part of a loop: the next failure counts as the first.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// What to subscribe to.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The resource: Request-URI and To.
+    pub target: Uri,
+    /// From, without a tag.
+    pub from: NameAddr,
+    /// The event package.
+    pub event: EventType,
+    /// The Accept header.
+    pub accept: &'static str,
+    /// Seconds asked for; 0 fetches once.
+    pub expires: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    NotifyWait,
+    Pending,
+    Active,
+    Leaving,
+    Over,
+}
+
+/// Why a subscription, or the attempt at one, is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// A NOTIFY said so.
+    Terminated(Option<Reason>),
+    /// A final response with this status code.
+    Refused(u16),
+    /// No final response came (Timer F).
+    NoAnswer,
+    /// A success, but no NOTIFY (Timer N).
+    NoNotify,
+    /// The connection was lost before a NOTIFY came.
+    LinkLost,
+    /// Nobody renewed it in time.
+    Expired,
+    /// The subscriber left.
+    Left,
+}
+
+/// The end of a subscription or of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Why.
+    pub why: Why,
+    /// When it is tried again; `None`: never.
+    pub retry_at: Option<Instant>,
+}
+
+/// What came of an input.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)]
+pub enum Update {
+    /// Nothing the owner must act on; [`Subscriber::is_ready`] may have changed.
+    Nothing,
+    /// Send this in a new transaction: the same request, corrected.
+    Resend(Message),
+    /// The subscription or the attempt is over.
+    Ended(End),
+}
+
+/// A NOTIFY that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notified {
+    /// Its Subscription-State.
+    pub state: Substate,
+    /// It answers a SUBSCRIBE after state may have been missed: the first of a dialog, or of a new connection. It
+    /// carries the whole state, so that no body means that there is none (RFC 6665 §5.3.2).
+    pub anew: bool,
+    /// The subscription is over.
+    pub end: Option<End>,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Subscriber {
+    plan: Plan,
+    state: State,
+    call_id: String,
+    local_tag: String,
+    sequence: u32,
+    dialog: Option<Dialog>,
+    wanted: bool,
+    ready: bool,
+    in_flight: bool,
+    anew: bool,
+    timer_n: Option<Instant>,
+    expires_at: Option<Instant>,
+    refresh_at: Option<Instant>,
+    retry_at: Option<Instant>,
+    alive_since: Option<Instant>,
+    backoff: Backoff,
+    corrected: Corrected,
+}
+
+/// Corrections made to one attempt; each at most once (RFC 3261 §8.1.3.5).
+#[derive(Debug, Default)]
+struct Corrected {
+    expires: bool,
+    scheme: bool,
+}
+
+impl Subscriber {
+    /// A subscription that is ready to be started.
+    #[must_use]
+    pub fn new(plan: Plan) -> Self {
+        Self {
+            plan,
+            state: State::Idle,
+            call_id: String::new(),
+            local_tag: String::new(),
+            sequence: 0,
+            dialog: None,
+            wanted: true,
+            ready: true,
+            in_flight: false,
+            anew: true,
+            timer_n: None,
+            expires_at: None,
+            refresh_at: None,
+            retry_at: None,
+            alive_since: None,
+            backoff: Backoff::default(),
+            corrected: Corrected::default(),
+        }
+    }
+
+    /// Whether [`Self::next_request`] has something to send.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.ready && !self.in_flight && !matches!(self.state, State::Over)
+    }
+
+    /// Whether nothing will come of it any more.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// Call-ID and own tag of the present attempt, by which a NOTIFY finds it; `None` while there is none.
+    #[must_use]
+    pub fn key(&self) -> Option<(&str, &str)> {
+        let open = !matches!(self.state, State::Idle | State::Over);
+        open.then_some((self.call_id.as_str(), self.local_tag.as_str()))
+    }
+
+    /// When the subscription ends unless it is renewed.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<Instant> {
+        self.expires_at
+    }
+
+    /// When the next attempt is made.
+    #[must_use]
+    pub const fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    /// The SUBSCRIBE to send now: initial, refresh or un-SUBSCRIBE. Starts Timer N.
+    pub fn next_request(&mut self, random: &mut Random, now: Instant) -> Option<Message> {
+        if !self.is_ready() {
+            return None;
+        }
+        let mut request = match (self.state, &mut self.dialog) {
+            (State::Idle, _) => self.initial(random),
+            (State::Pending | State::Active | State::Leaving, Some(dialog)) => {
+                dialog.request(Method::Subscribe)
+            }
+            (State::NotifyWait | State::Over | State::Pending | State::Active | State::Leaving, _) => {
+                return None;
+            }
+        };
+        let expires = if self.state == State::Leaving { 0 } else { self.plan.expires };
+        request.push(Name::Event, self.plan.event.to_string());
+        request.push(Name::Accept, self.plan.accept);
+        request.push(Name::Expires, expires.to_string());
+        self.ready = false;
+        self.in_flight = true;
+        self.refresh_at = None;
+        self.timer_n = Some(now + TIMER_N);
+        Some(request)
+    }
+
+    /// A SUBSCRIBE outside a dialog, with a new Call-ID and tag (RFC 6665 §4.1.2.2).
+    fn initial(&mut self, random: &mut Random) -> Message {
+        self.state = State::NotifyWait;
+        self.call_id = random.token();
+        self.local_tag = random.token();
+        self.sequence = 1;
+        self.dialog = None;
+        self.anew = true;
+        self.retry_at = None;
+        self.expires_at = None;
+        self.corrected = Corrected::default();
+        let mut request = Message::request(Method::Subscribe, self.plan.target.clone());
+        request.push(Name::MaxForwards, "70");
+        request.push(Name::To, NameAddr::new(self.plan.target.clone()).to_string());
+        request.push(Name::From, self.plan.from.clone().with_tag(&self.local_tag).to_string());
+        request.push(Name::CallId, self.call_id.clone());
+        request.push(Name::CSeq, CSeq { number: self.sequence, method: Method::Subscribe }.to_string());
+        request
+    }
+
+    /// The application does not want it any more. What is to be said is sent as [`Self::next_request`]; the answer to
+    /// whether it is over at once.
+    pub fn leave(&mut self) -> Option<End> {
+        self.wanted = false;
+        match self.state {
+            State::Idle => Some(self.finish()),
+            State::Pending | State::Active => {
+                self.state = State::Leaving;
+                self.ready = true;
+                None
+            }
+            State::NotifyWait | State::Leaving | State::Over => None,
+        }
+    }
+
+    /// The application wants it again before the un-SUBSCRIBE was sent; otherwise it is too late: `false`.
+    pub fn stay(&mut self) -> bool {
+        match self.state {
+            State::Leaving if self.ready => {
+                self.state = State::Active;
+                self.ready = false;
+            }
+            State::NotifyWait => {}
+            State::Idle | State::Pending | State::Active | State::Leaving | State::Over => {
+                return self.wanted;
+            }
+        }
+        self.wanted = true;
+        true
+    }
+
+    /// A challenge is being answered, which may take a user's time: Timer N stops until [`Self::again`].
+    pub const fn handle_challenged(&mut self) {
+        self.timer_n = None;
+    }
+
+    /// `request` once more, with the next CSeq and without credentials (RFC 3261 §22.2). Restarts Timer N.
+    pub fn again(&mut self, request: &Message, now: Instant) -> Message {
+        let number = match &mut self.dialog {
+            Some(dialog) => dialog.next_sequence(),
+            None => {
+                self.sequence = self.sequence.saturating_add(1);
+                self.sequence
+            }
+        };
+        self.in_flight = true;
+        self.timer_n = Some(now + TIMER_N);
+        dialog::retry(request, number)
+    }
+
+    /// The final response to `request`; 401 and 407 only when they cannot be answered.
+    pub fn handle_response(
+        &mut self,
+        request: &Message,
+        response: &Message,
+        random: &mut Random,
+        now: Instant,
+    ) -> Update {
+        self.in_flight = false;
+        let status = response.status().unwrap_or(500);
+        if (200..300).contains(&status) {
+            self.handle_success(request, response, status, now);
+            return Update::Nothing;
+        }
+        if let Some(corrected) = self.correct(request, response, status, now) {
+            return Update::Resend(corrected);
+        }
+        let retry_after = response.retry_after().map(|s| Duration::from_secs(u64::from(s)));
+        match self.state {
+            State::NotifyWait if is_worth_a_retry(status) => {
+                self.end(Why::Refused(status), Again::After(retry_after), random, now)
+            }
+            State::NotifyWait => self.end(Why::Refused(status), Again::Never, random, now),
+            State::Pending | State::Active if ends_the_usage(status) => {
+                self.end(Why::Refused(status), Again::AtOnce, random, now)
+            }
+            State::Pending | State::Active => self.postpone_refresh(retry_after, random, now),
+            State::Leaving => Update::Ended(self.finish()),
+            State::Idle | State::Over => Update::Nothing,
+        }
+    }
+
+    fn handle_success(&mut self, request: &Message, response: &Message, status: u16, now: Instant) {
+        if status == 204 {
+            self.timer_n = None;
+        }
+        // A 2xx of another branch of the fork only ends the transaction (RFC 6665 §5.4.9).
+        let tag = response.to().ok().and_then(|to| to.tag().map(str::to_owned));
+        if let Some(dialog) = &mut self.dialog {
+            if dialog.remote_tag() != tag.as_deref() {
+                return;
+            }
+            if let Ok(contact) = response.contact() {
+                dialog.handle_target(&contact.uri);
+            }
+        }
+        let asked = request.expires().unwrap_or(self.plan.expires);
+        match self.state {
+            State::NotifyWait if self.plan.expires > 0 => {
+                let granted = response.expires().unwrap_or(asked).min(asked);
+                self.expires_at = Some(now + Duration::from_secs(u64::from(granted)));
+            }
+            State::Pending | State::Active => {
+                if let Some(granted) = response.expires().filter(|_| asked > 0) {
+                    self.expires_at = Some(now + Duration::from_secs(u64::from(granted.min(asked))));
+                }
+                self.schedule_refresh(now);
+            }
+            State::NotifyWait | State::Leaving | State::Idle | State::Over => {}
+        }
+    }
+
+    /// The request with the one thing changed that the response asks for: 423 and 416 (RFC 3261 §8.1.3.5).
+    fn correct(
+        &mut self,
+        request: &Message,
+        response: &Message,
+        status: u16,
+        now: Instant,
+    ) -> Option<Message> {
+        match status {
+            423 if !self.corrected.expires && self.plan.expires > 0 => {
+                let least = response.min_expires().filter(|least| *least > self.plan.expires)?;
+                self.corrected.expires = true;
+                self.plan.expires = least;
+                let mut next = self.again(request, now);
+                next.set(Name::Expires, least.to_string());
+                Some(next)
+            }
+            416 if !self.corrected.scheme
+                && self.plan.target.scheme == Scheme::Pres
+                && self.dialog.is_none() =>
+            {
+                self.corrected.scheme = true;
+                self.plan.target.scheme = Scheme::Sip;
+                self.plan.target.headers = None;
+                let mut next = self.again(request, now);
+                next.start = StartLine::Request { method: Method::Subscribe, uri: self.plan.target.clone() };
+                Some(next)
+            }
+            _ => None,
+        }
+    }
+
+    /// No final response came before Timer F.
+    pub fn handle_no_answer(&mut self, random: &mut Random, now: Instant) -> Update {
+        self.in_flight = false;
+        match self.state {
+            State::NotifyWait => self.end(Why::NoAnswer, Again::After(None), random, now),
+            State::Pending | State::Active => self.postpone_refresh(None, random, now),
+            State::Leaving => Update::Ended(self.finish()),
+            State::Idle | State::Over => Update::Nothing,
+        }
+    }
+
+    /// The connection is gone. A dialog survives and is refreshed over the next one.
+    pub fn handle_disconnected(&mut self, random: &mut Random, now: Instant) -> Update {
+        self.in_flight = false;
+        self.timer_n = None;
+        self.refresh_at = None;
+        self.anew = true;
+        match self.state {
+            State::NotifyWait if self.wanted => {
+                self.state = State::Idle;
+                self.ready = true;
+                Update::Ended(End { why: Why::LinkLost, retry_at: None })
+            }
+            State::Pending | State::Active => {
+                self.ready = true;
+                Update::Nothing
+            }
+            State::NotifyWait | State::Leaving => Update::Ended(self.finish()),
+            State::Idle | State::Over => {
+                let _ = (random, now);
+                Update::Nothing
+            }
+        }
+    }
+
+    /// A NOTIFY with this Call-ID and tag. `Err` is the status code of the refusal; nothing was changed then.
+    ///
+    /// # Errors
+    /// 400 without Subscription-State, 481 for another fork or an old attempt, 489 for another event, 500 out of
+    /// order (RFC 6665 §4.1.3, RFC 3261 §12.2.2).
+    pub fn handle_notify(
+        &mut self,
+        notify: &Message,
+        random: &mut Random,
+        now: Instant,
+    ) -> Result<Notified, u16> {
+        let Ok(Some(event)) = notify.event() else { return Err(489) };
+        if !event.package.eq_ignore_ascii_case(&self.plan.event.package) {
+            return Err(489);
+        }
+        if event.id != self.plan.event.id || matches!(self.state, State::Idle | State::Over) {
+            return Err(481);
+        }
+        let Ok(Some(header)) = notify.subscription_state() else { return Err(400) };
+        let (Ok(from), Ok(cseq)) = (notify.from(), notify.cseq()) else { return Err(400) };
+        match &mut self.dialog {
+            Some(dialog) => {
+                if dialog.remote_tag() != from.tag() {
+                    return Err(481);
+                }
+                dialog.handle_sequence(cseq.number).map_err(|_| 500_u16)?;
+                if let Ok(contact) = notify.contact() {
+                    dialog.handle_target(&contact.uri);
+                }
+            }
+            None if header.state == Substate::Terminated || self.plan.expires == 0 => {}
+            None => {
+                let made = Dialog::from_request(notify, &self.local_tag, self.sequence);
+                self.dialog = Some(made.map_err(|_| 400_u16)?);
+            }
+        }
+        self.timer_n = None;
+        let anew = core::mem::take(&mut self.anew);
+        let end = match header.state {
+            Substate::Terminated => {
+                Some(self.handle_terminated(header.reason, header.retry_after, random, now))
+            }
+            Substate::Active | Substate::Pending | Substate::Other(_) if self.plan.expires == 0 => {
+                Some(self.finish())
+            }
+            Substate::Active => {
+                self.confirm(State::Active, header.expires, now);
+                None
+            }
+            Substate::Pending | Substate::Other(_) => {
+                self.confirm(State::Pending, header.expires, now);
+                None
+            }
+        };
+        Ok(Notified { state: header.state, anew, end })
+    }
+
+    fn confirm(&mut self, state: State, expires: Option<u32>, now: Instant) {
+        self.alive_since.get_or_insert(now);
+        let before = self.expires_at;
+        if let Some(expires) = expires {
+            self.expires_at = Some(now + Duration::from_secs(u64::from(expires)));
+        }
+        match self.state {
+            // The application left while the first NOTIFY was on its way.
+            State::NotifyWait if !self.wanted => {
+                self.state = State::Leaving;
+                self.ready = true;
+            }
+            State::NotifyWait | State::Pending | State::Active => {
+                self.state = state;
+                let shrunk = before.is_some_and(|before| {
+                    self.expires_at.is_some_and(|at| at + Duration::from_secs(2) < before)
+                });
+                if self.refresh_at.is_none() || shrunk {
+                    self.schedule_refresh(now);
+                }
+            }
+            State::Leaving | State::Idle | State::Over => {}
+        }
+    }
+
+    /// At half of the time left: early enough for a hidden page whose timers run once a minute.
+    fn schedule_refresh(&mut self, now: Instant) {
+        if self.in_flight || self.ready {
+            return;
+        }
+        let left =
+            self.expires_at.unwrap_or(now + Duration::from_secs(u64::from(self.plan.expires))).since(now);
+        self.refresh_at = Some(now + left.part(2).max(Duration::from_secs(1)));
+    }
+
+    /// A failure that leaves the subscription as it is until it expires (RFC 6665 §4.1.2.2).
+    fn postpone_refresh(&mut self, floor: Option<Duration>, random: &mut Random, now: Instant) -> Update {
+        self.timer_n = None;
+        let wait = self.backoff.next(Duration::from_secs(4), Backoff::MOST, random);
+        self.refresh_at = Some(now + wait.max(floor.unwrap_or(Duration::ZERO)));
+        Update::Nothing
+    }
+
+    /// The reason table of RFC 6665 §4.1.3.
+    fn handle_terminated(
+        &mut self,
+        reason: Option<Reason>,
+        retry_after: Option<u32>,
+        random: &mut Random,
+        now: Instant,
+    ) -> End {
+        let retry_after = retry_after.map(|s| Duration::from_secs(u64::from(s)));
+        let again = match &reason {
+            Some(Reason::Deactivated | Reason::Timeout) => Again::AtOnce,
+            Some(Reason::Probation) => Again::After(retry_after),
+            Some(Reason::Giveup | Reason::Other(_)) | None => match retry_after {
+                Some(_) => Again::After(retry_after),
+                None => Again::AtOnce,
+            },
+            Some(Reason::Rejected | Reason::Noresource | Reason::Invariant | Reason::BadFilter) => {
+                Again::Never
+            }
+        };
+        match self.end(Why::Terminated(reason), again, random, now) {
+            Update::Ended(end) => end,
+            Update::Nothing | Update::Resend(_) => self.finish(),
+        }
+    }
+
+    /// Ends the attempt or the subscription, and plans the next one if it is wanted.
+    fn end(&mut self, why: Why, again: Again, random: &mut Random, now: Instant) -> Update {
+        if !self.wanted || self.plan.expires == 0 {
+            let mut end = self.finish();
+            if self.plan.expires == 0 {
+                end.why = why;
+            }
+            return Update::Ended(end);
+        }
+        if self.alive_since.take().is_some_and(|since| now.since(since) >= SETTLED) {
+            self.backoff.reset();
+        }
+        self.clear();
+        let wait = match again {
+            Again::Never => {
+                self.state = State::Over;
+                return Update::Ended(End { why, retry_at: None });
+            }
+            // At once, but a server that ends every subscription at once is not to be stormed.
+            Again::AtOnce if self.backoff.failures() == 0 => {
+                let _ = self.backoff.next(Duration::ZERO, Duration::ZERO, random);
+                Duration::ZERO
+            }
+            Again::AtOnce => self.backoff.next(Duration::from_secs(1), Backoff::MOST, random),
+            Again::After(floor) => {
+                let wait = self.backoff.next(Duration::from_secs(2), Backoff::MOST, random);
+                wait.max(floor.unwrap_or(Duration::ZERO))
+            }
+        };
+        self.state = State::Idle;
+        self.retry_at = Some(now + wait);
+        Update::Ended(End { why, retry_at: self.retry_at })
+    }
+
+    fn finish(&mut self) -> End {
+        self.clear();
+        self.state = State::Over;
+        End { why: Why::Left, retry_at: None }
+    }
+
+    fn clear(&mut self) {
+        self.dialog = None;
+        self.ready = false;
+        self.in_flight = false;
+        self.timer_n = None;
+        self.expires_at = None;
+        self.refresh_at = None;
+        self.retry_at = None;
+    }
+
+    /// A deadline may have passed.
+    pub fn handle_timeout(&mut self, random: &mut Random, now: Instant) -> Update {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        match self.state {
+            State::Idle if due(self.retry_at) => self.ready = true,
+            State::NotifyWait if due(self.timer_n) => {
+                let why = if self.in_flight { Why::NoAnswer } else { Why::NoNotify };
+                return self.end(why, Again::After(None), random, now);
+            }
+            State::Leaving if due(self.timer_n) || due(self.expires_at) => {
+                return Update::Ended(self.finish());
+            }
+            State::Pending | State::Active => {
+                if due(self.expires_at) {
+                    return self.end(Why::Expired, Again::AtOnce, random, now);
+                }
+                if due(self.timer_n) && !self.in_flight {
+                    return self.end(Why::NoNotify, Again::AtOnce, random, now);
+                }
+                if due(self.refresh_at) {
+                    self.refresh_at = None;
+                    self.ready = true;
+                }
+            }
+            State::Idle | State::NotifyWait | State::Leaving | State::Over => {}
+        }
+        Update::Nothing
+    }
+
+    /// The next deadline, and what it is for.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Over => None,
+            State::Idle => self.retry_at.filter(|_| !self.ready),
+            State::NotifyWait => self.timer_n,
+            State::Pending | State::Active | State::Leaving => {
+                let timer_n = self.timer_n.filter(|_| !self.in_flight || self.state == State::Leaving);
+                earliest(timer_n, earliest(self.refresh_at.filter(|_| !self.ready), self.expires_at))
+            }
+        }
+    }
+}
+
+/// When to try again after an end.
+enum Again {
+    Never,
+    AtOnce,
+    After(Option<Duration>),
+}
+
+/// Final codes of a first SUBSCRIBE that may pass by themselves.
+const fn is_worth_a_retry(status: u16) -> bool {
+    matches!(status, 408 | 480 | 486 | 500 | 502..=504 | 506..=512 | 514..=599 | 600)
+}
+
+/// Codes that end the dialog usage (RFC 6665 §4.1.2.2, RFC 5057 §5.1).
+#[must_use]
+pub const fn ends_the_usage(status: u16) -> bool {
+    matches!(status, 404 | 405 | 410 | 416 | 480..=485 | 489 | 501 | 604)
+}
