@@ -1,6 +1,12 @@
 //! A SIP message: start line, headers, body (RFC 3261 §7), one to a WebSocket message (RFC 7118 §5).
 
+mod read;
+mod write;
+
+pub use write::reason_phrase;
+
 use super::auth::{Challenge, DigestCredentials};
+use super::grammar::{self, is_blank, number};
 use super::{CSeq, EventType, MediaType, Method, Name, NameAddr, ParseError, SubscriptionState, Uri, Via};
 
 /// How large a message may be. Each bound has its own error: [`ParseError::TooLarge`], [`ParseError::TooMany`].
@@ -49,32 +55,28 @@ impl Message {
     /// none (RFC 3261 §8.2.6.2). The reason phrase is the standard one.
     #[must_use]
     pub fn response(request: &Self, status: u16, to_tag: Option<&str>) -> Self {
-        let _ = (request, status, to_tag);
-        todo!()
-    }
-
-    /// Reads one WebSocket message. CRLFs in front are skipped, bytes after the body are dropped (RFC 3261 §7.5,
-    /// §18.3). A message that comes back has Via, From, To, Call-ID and CSeq, each once and well-formed.
-    ///
-    /// # Errors
-    /// [`ParseError`]; [`Self::parse_head`] gives what can be answered.
-    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self, ParseError> {
-        let _ = (bytes, limits);
-        todo!()
-    }
-
-    /// As much of a faulty message as a 400 can be made from: a request whose head has a start line and the headers
-    /// that a response must copy. `None`: drop it.
-    #[must_use]
-    pub fn parse_head(bytes: &[u8], limits: &Limits) -> Option<Self> {
-        let _ = (bytes, limits);
-        todo!()
-    }
-
-    /// The bytes on the wire: proxies' headers first, Content-Length always and last (RFC 3261 §7.3.1, §20.14).
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        todo!()
+        let mut response = Self {
+            start: StartLine::Response { status, reason: reason_phrase(status).to_owned() },
+            headers: Vec::with_capacity(8),
+            body: Vec::new(),
+        };
+        for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
+            // A faulty request can have more than one of these; only Via is a list.
+            let most = if name == Name::Via { usize::MAX } else { 1 };
+            for value in request.rows(&name).take(most) {
+                let mut value = value.to_owned();
+                // 100 comes from before there is a dialog (RFC 3261 §8.2.6.2).
+                if let Some(tag) = to_tag.filter(|_| name == Name::To && status > 100)
+                    && NameAddr::parse(&value, "To").is_ok_and(|to| to.tag().is_none())
+                {
+                    value.push_str(";tag=");
+                    value.push_str(&sanitize(tag));
+                }
+                // As it came, byte by byte: not through `push`.
+                response.headers.push((name.clone(), value));
+            }
+        }
+        response
     }
 
     /// Whether it is a request.
@@ -86,7 +88,12 @@ impl Message {
     /// The method: of the start line, or of CSeq in a response.
     #[must_use]
     pub fn method(&self) -> Method {
-        todo!()
+        match &self.start {
+            StartLine::Request { method, .. } => method.clone(),
+            StartLine::Response { .. } => {
+                self.cseq().map_or_else(|_| Method::Other(String::new()), |cseq| cseq.method)
+            }
+        }
     }
 
     /// The Request-URI of a request.
@@ -124,24 +131,45 @@ impl Message {
     }
 
     /// The values of a list header over all its rows, split at commas (RFC 3261 §7.3.1): Route, Contact, Accept, …
+    ///
+    /// Rows of headers that are no lists, such as Authorization or Date, and of unknown ones come whole.
     pub fn list<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a str> {
-        self.rows(name)
+        let is_list = name.is_list();
+        self.rows(name).flat_map(move |row| {
+            let (first, rest) = if is_list { grammar::split_list(row) } else { (row, None) };
+            core::iter::once(first)
+                .filter(|value| !value.is_empty())
+                .chain(grammar::list(rest.unwrap_or_default()))
+        })
     }
 
-    /// Adds a row at the end of the rows. Line ends in `value` become spaces.
+    /// Adds a row at the end of the rows. Line ends and NULs in `value` become spaces; blanks around it are dropped.
+    /// A row Content-Length is never written: the body has a length.
     pub fn push(&mut self, name: Name, value: impl Into<String>) {
-        self.headers.push((name, value.into()));
+        self.headers.push((name, sanitize_owned(value.into())));
     }
 
     /// Adds a row before all others: a Via.
     pub fn push_front(&mut self, name: Name, value: impl Into<String>) {
-        self.headers.insert(0, (name, value.into()));
+        self.headers.insert(0, (name, sanitize_owned(value.into())));
     }
 
     /// Replaces all rows `name` by one, in the place of the first.
     pub fn set(&mut self, name: Name, value: impl Into<String>) {
-        let _ = (name, value.into());
-        todo!()
+        let value = sanitize_owned(value.into());
+        match self.headers.iter().position(|(n, _)| *n == name) {
+            Some(first) => {
+                let mut at = 0;
+                self.headers.retain(|(n, _)| {
+                    at += 1;
+                    *n != name || at == first + 1
+                });
+                if let Some(row) = self.headers.get_mut(first) {
+                    row.1 = value;
+                }
+            }
+            None => self.headers.push((name, value)),
+        }
     }
 
     /// Removes all rows `name`.
@@ -151,8 +179,16 @@ impl Message {
 
     /// Removes the first value of a list header and returns it: the top Via on the way back.
     pub fn pop_first(&mut self, name: &Name) -> Option<String> {
-        let _ = name;
-        todo!()
+        let at = self.headers.iter().position(|(n, _)| n == name)?;
+        let row = &mut self.headers.get_mut(at)?.1;
+        if name.is_list()
+            && let (first, Some(rest)) = grammar::split_list(row)
+        {
+            let first = first.to_owned();
+            *row = grammar::trim(rest).to_owned();
+            return Some(first);
+        }
+        Some(self.headers.remove(at).1)
     }
 
     /// Sets the body and its Content-Type.
@@ -166,7 +202,7 @@ impl Message {
     /// # Errors
     /// [`ParseError::Missing`] or [`ParseError::Header`]; the same holds for the accessors below.
     pub fn via(&self) -> Result<Via, ParseError> {
-        todo!()
+        Via::parse(self.list(&Name::Via).next().ok_or(ParseError::Missing("Via"))?)
     }
 
     /// From.
@@ -174,7 +210,7 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn from(&self) -> Result<NameAddr, ParseError> {
-        todo!()
+        NameAddr::parse(self.header(&Name::From).ok_or(ParseError::Missing("From"))?, "From")
     }
 
     /// To.
@@ -182,7 +218,7 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn to(&self) -> Result<NameAddr, ParseError> {
-        todo!()
+        NameAddr::parse(self.header(&Name::To).ok_or(ParseError::Missing("To"))?, "To")
     }
 
     /// Call-ID.
@@ -196,7 +232,7 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn cseq(&self) -> Result<CSeq, ParseError> {
-        todo!()
+        CSeq::parse(self.header(&Name::CSeq).ok_or(ParseError::Missing("CSeq"))?)
     }
 
     /// The first Contact that is an address (not `*`).
@@ -204,16 +240,17 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn contact(&self) -> Result<NameAddr, ParseError> {
-        todo!()
+        let value = self.list(&Name::Contact).find(|value| *value != "*");
+        NameAddr::parse(value.ok_or(ParseError::Missing("Contact"))?, "Contact")
     }
 
-    /// The addresses of a list header: Contact, Route, Record-Route, Path.
+    /// The addresses of a list header: Contact, Route, Record-Route, Path. A Contact `*` is left out.
     ///
     /// # Errors
-    /// As [`Self::via`].
+    /// As [`Self::via`], but no row at all is an empty list.
     pub fn addresses(&self, name: &Name) -> Result<Vec<NameAddr>, ParseError> {
-        let _ = name;
-        todo!()
+        let is_address = |value: &&str| *name != Name::Contact || *value != "*";
+        self.list(name).filter(is_address).map(|value| NameAddr::parse(value, name.label())).collect()
     }
 
     /// Event, if it is there.
@@ -221,7 +258,7 @@ impl Message {
     /// # Errors
     /// As [`Self::via`]; two Event headers are [`ParseError::Duplicate`].
     pub fn event(&self) -> Result<Option<EventType>, ParseError> {
-        todo!()
+        self.single(&Name::Event, "Event")?.map(EventType::parse).transpose()
     }
 
     /// Subscription-State, if it is there.
@@ -229,25 +266,40 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn subscription_state(&self) -> Result<Option<SubscriptionState>, ParseError> {
-        todo!()
+        self.single(&Name::SubscriptionState, "Subscription-State")?.map(SubscriptionState::parse).transpose()
     }
 
     /// Expires in seconds; `None` when absent or malformed (RFC 3261 §20.19).
     #[must_use]
     pub fn expires(&self) -> Option<u32> {
-        todo!()
+        self.seconds(&Name::Expires)
     }
 
     /// Min-Expires in seconds.
     #[must_use]
     pub fn min_expires(&self) -> Option<u32> {
-        todo!()
+        self.seconds(&Name::MinExpires)
     }
 
-    /// Retry-After in seconds, its comment and parameters dropped.
+    /// Max-Forwards; `None` when absent or not a number from 0 to 255 (RFC 3261 §20.22).
+    #[must_use]
+    pub fn max_forwards(&self) -> Option<u8> {
+        u8::try_from(number(self.header(&Name::MaxForwards)?)?).ok()
+    }
+
+    /// Retry-After in seconds, its comment and parameters dropped; one over 32 bits counts as the largest.
+    ///
+    /// ```abnf
+    /// Retry-After = delta-seconds [comment] *(SEMI retry-param)
+    /// ```
     #[must_use]
     pub fn retry_after(&self) -> Option<u32> {
-        todo!()
+        let value = self.header(&Name::RetryAfter)?;
+        let (digits, rest) = value.split_at(value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len()));
+        let rest = grammar::trim(rest);
+        let rest = grammar::comment(rest).map_or(rest, |(rest, _)| rest);
+        grammar::params(rest, "Retry-After").ok()?;
+        Some(u32::try_from(number(digits)?).unwrap_or(u32::MAX))
     }
 
     /// Content-Type, if it is there.
@@ -255,41 +307,61 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn content_type(&self) -> Result<Option<MediaType>, ParseError> {
-        todo!()
+        self.single(&Name::ContentType, "Content-Type")?.map(MediaType::parse).transpose()
     }
 
-    /// Whether the Accept header takes `essence`; without the header, whether it is `default`.
+    /// Whether the Accept header takes `essence`; without the header, whether it is `default`. The range that names
+    /// `essence` most closely decides (RFC 3261 §20.1), so that `*/*, text/plain;q=0` refuses plain text.
     #[must_use]
     pub fn accepts(&self, essence: &str, default: &str) -> bool {
-        let _ = (essence, default);
-        todo!()
+        if self.header(&Name::Accept).is_none() {
+            return essence.eq_ignore_ascii_case(default);
+        }
+        let ranges = self.list(&Name::Accept).filter_map(|range| MediaType::parse(range).ok());
+        let closest = ranges
+            .filter_map(|range| Some((range.precision(essence)?, !range.refuses())))
+            .max_by_key(|(precision, _)| *precision);
+        closest.is_some_and(|(_, takes)| takes)
     }
 
     /// The digest and bearer challenges of `name` (WWW-Authenticate or Proxy-Authenticate), in order; rows that
     /// cannot be read are left out.
     #[must_use]
     pub fn challenges(&self, name: &Name) -> Vec<Challenge> {
-        let _ = name;
-        todo!()
+        let challenges = self.rows(name).filter_map(|row| Challenge::parse(row).ok());
+        challenges.filter(|challenge| matches!(challenge.scheme.as_str(), "digest" | "bearer")).collect()
     }
 
     /// The digest credentials of `name` (Authorization or Proxy-Authorization), in order.
     #[must_use]
     pub fn credentials(&self, name: &Name) -> Vec<DigestCredentials> {
-        let _ = name;
-        todo!()
+        self.rows(name).filter_map(|row| DigestCredentials::parse(row).ok()).collect()
     }
 
-    /// The message as text for a log, with the secrets of authentication headers blanked.
-    #[must_use]
-    pub fn redacted(&self) -> String {
-        todo!()
+    /// The value of a header that may stand once.
+    fn single(&self, name: &Name, text: &'static str) -> Result<Option<&str>, ParseError> {
+        let mut rows = self.headers.iter().filter(|(n, _)| n == name);
+        let first = rows.next().map(|(_, value)| value.as_str());
+        if rows.next().is_some() { Err(ParseError::Duplicate(text)) } else { Ok(first) }
+    }
+
+    fn seconds(&self, name: &Name) -> Option<u32> {
+        u32::try_from(number(self.header(name)?)?).ok()
     }
 }
 
-/// The standard reason phrase of a status code (RFC 3261 §21, RFC 6665, RFC 3903); the class's for an unknown one.
-#[must_use]
-pub fn reason_phrase(status: u16) -> &'static str {
-    let _ = status;
-    todo!()
+/// `text` with line ends and NULs as spaces, without blanks around it: safe as the value of a row.
+fn sanitize(text: &str) -> String {
+    sanitize_owned(text.to_owned())
+}
+
+fn sanitize_owned(text: String) -> String {
+    if text.contains(['\r', '\n', '\0']) {
+        return grammar::trim(&text.replace(['\r', '\n', '\0'], " ")).to_owned();
+    }
+    if text.starts_with(is_blank) || text.ends_with(is_blank) {
+        grammar::trim(&text).to_owned()
+    } else {
+        text
+    }
 }

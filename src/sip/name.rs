@@ -23,6 +23,14 @@ macro_rules! names {
                 Self::Other(text.to_owned())
             }
 
+            /// The long form for an error text; "" for a name that this library gives no meaning.
+            pub(crate) const fn label(&self) -> &'static str {
+                match self {
+                    $(Self::$variant => $long,)*
+                    Self::Other(_) => "",
+                }
+            }
+
             /// The long form, as it is written.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -79,6 +87,33 @@ names! {
     ContentDisposition "Content-Disposition";
     ContentType "Content-Type" "c";
     ContentLength "Content-Length" "l";
+}
+
+impl Name {
+    /// Whether the header is a comma list that may be spread over rows (RFC 3261 §7.3.1). The rows of others, of
+    /// authentication above all, are never split.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        matches!(
+            self,
+            Self::Via
+                | Self::Route
+                | Self::RecordRoute
+                | Self::ProxyRequire
+                | Self::Contact
+                | Self::Accept
+                | Self::AcceptEncoding
+                | Self::AcceptLanguage
+                | Self::Allow
+                | Self::AllowEvents
+                | Self::Supported
+                | Self::Require
+                | Self::Unsupported
+                | Self::Path
+                | Self::Warning
+                | Self::ContentEncoding
+        )
+    }
 }
 
 impl fmt::Display for Name {

@@ -1,0 +1,58 @@
+//! CSeq: the number of a request in its sequence (RFC 3261 §20.16).
+
+use crate::sip::grammar::{self, is_blank, is_token, number};
+use crate::sip::{Method, ParseError};
+use core::fmt;
+
+/// CSeq (RFC 3261 §20.16).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CSeq {
+    /// The number.
+    pub number: u32,
+    /// The method.
+    pub method: Method,
+}
+
+impl CSeq {
+    /// Reads the value.
+    ///
+    /// ```abnf
+    /// CSeq = 1*DIGIT LWS Method
+    /// ```
+    ///
+    /// # Errors
+    /// [`ParseError::Header`], also for a number over 32 bits.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let read = || {
+            let (digits, method) = grammar::trim(text).split_once(is_blank)?;
+            let method = grammar::trim(method);
+            let number = u32::try_from(number(digits)?).ok()?;
+            is_token(method).then(|| Self { number, method: Method::from_token(method) })
+        };
+        read().ok_or(ParseError::Header("CSeq"))
+    }
+}
+
+impl fmt::Display for CSeq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.number, self.method)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // 3261-20.16-a
+    #[test]
+    fn the_number_fits_32_bits_and_the_method_keeps_its_case() {
+        let cseq = CSeq::parse(" 0009 \t INVITE ").unwrap();
+        assert_eq!(cseq, CSeq { number: 9, method: Method::Invite });
+        assert_eq!(cseq.to_string(), "9 INVITE");
+        assert_eq!(CSeq::parse("4294967295 x").unwrap().number, u32::MAX);
+        assert_eq!(CSeq::parse("1 invite").unwrap().method, Method::Other("invite".into()));
+        for bad in ["4294967296 X", "-1 X", "1", "1 ", "X", "1 A B", "1 A/B", ""] {
+            assert_eq!(CSeq::parse(bad), Err(ParseError::Header("CSeq")), "{bad}");
+        }
+    }
+}

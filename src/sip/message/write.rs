@@ -1,0 +1,224 @@
+//! From a message to bytes, and to text for a log (RFC 3261 §7.3.1, §20.14).
+
+use super::{Message, StartLine};
+use crate::sip::Name;
+use crate::sip::grammar::{self, is_blank, is_token_char};
+use crate::sip::uri::push_escape;
+use core::fmt::Write as _;
+
+impl Message {
+    /// The bytes on the wire: proxies' headers first, Content-Length always and last (RFC 3261 §7.3.1, §20.14).
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.head().into_bytes();
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
+    /// The message as text for a log, with the secrets of authentication headers blanked.
+    ///
+    /// Blank are the digest's `response`, `rspauth` and `cnonce`, whatever follows another scheme such as Bearer in
+    /// Authorization and Proxy-Authorization, and passwords in URIs.
+    #[must_use]
+    pub fn redacted(&self) -> String {
+        let mut message = Self { body: Vec::new(), ..self.clone() };
+        for (name, value) in &mut message.headers {
+            if matches!(name, Name::Authorization | Name::ProxyAuthorization) {
+                *value = redact_credentials(value);
+            } else if *name == Name::AuthenticationInfo {
+                *value = redact_params(value);
+            }
+        }
+        let mut head = message.head();
+        if let Some(at) = head.rfind("Content-Length: ") {
+            head.truncate(at);
+        }
+        // Writing into a String cannot fail.
+        let _ = write!(head, "Content-Length: {}\r\n\r\n", self.body.len());
+        let mut text = redact_passwords(&head);
+        text.push_str(&String::from_utf8_lossy(&self.body));
+        text
+    }
+
+    fn head(&self) -> String {
+        let rows: usize =
+            self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let mut head = String::with_capacity(rows + self.body.len() + 128);
+        match &self.start {
+            StartLine::Request { method, uri } => {
+                head.extend(method.as_str().chars().filter(|c| is_token_char(*c)));
+                head.push(' ');
+                push_uri(&uri.to_string(), &mut head);
+                head.push_str(" SIP/2.0\r\n");
+            }
+            StartLine::Response { status, reason } => {
+                // Writing into a String cannot fail.
+                let _ = write!(head, "SIP/2.0 {status:03} ");
+                head.extend(reason.chars().map(|c| if matches!(c, '\r' | '\n' | '\0') { ' ' } else { c }));
+                head.push_str("\r\n");
+            }
+        }
+        let (first, second): (Vec<_>, Vec<_>) =
+            self.headers.iter().partition(|(name, _)| is_for_proxies(name));
+        for (name, value) in first.into_iter().chain(second) {
+            if *name != Name::ContentLength {
+                head.extend(name.as_str().chars().filter(|c| is_token_char(*c)));
+                head.push_str(": ");
+                head.push_str(value);
+                head.push_str("\r\n");
+            }
+        }
+        let _ = write!(head, "Content-Length: {}\r\n\r\n", self.body.len());
+        head
+    }
+}
+
+/// Headers that a proxy looks at, so that it need not read the rest (RFC 3261 §7.3.1).
+fn is_for_proxies(name: &Name) -> bool {
+    matches!(
+        name,
+        Name::Via
+            | Name::Route
+            | Name::RecordRoute
+            | Name::ProxyRequire
+            | Name::MaxForwards
+            | Name::ProxyAuthorization
+    )
+}
+
+/// A URI whose parts were set by hand could hold a blank or a line end: these are written as escapes.
+fn push_uri(uri: &str, out: &mut String) {
+    for c in uri.chars() {
+        if c == ' ' || c.is_ascii_control() {
+            push_escape(out, u8::try_from(c).unwrap_or(b' '));
+        } else {
+            out.push(c);
+        }
+    }
+}
+
+fn redact_credentials(value: &str) -> String {
+    let (scheme, rest) = value.split_once(is_blank).unwrap_or((value, ""));
+    let mut text = scheme.to_owned();
+    text.push(' ');
+    if scheme.eq_ignore_ascii_case("Digest") {
+        text.push_str(&redact_params(rest));
+    } else {
+        text.push('…');
+    }
+    text
+}
+
+/// Blanks the values from which a password could be guessed.
+fn redact_params(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for param in grammar::list(value) {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        let name = param.split('=').next().map(grammar::trim).unwrap_or_default();
+        if ["response", "rspauth", "cnonce"].iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
+            text.push_str(name);
+            text.push_str("=\"…\"");
+        } else {
+            text.push_str(param);
+        }
+    }
+    text
+}
+
+/// Blanks `password` wherever `sip:user:password@` or `sips:user:password@` stands.
+fn redact_passwords(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(':') {
+        let (before, after) = rest.split_at(at + 1);
+        out.push_str(before);
+        rest = after;
+        let scheme = before.trim_end_matches(':');
+        if !ends_with(scheme, "sip") && !ends_with(scheme, "sips") {
+            continue;
+        }
+        let end = rest.find(|c: char| c.is_ascii_whitespace() || matches!(c, '<' | '>' | '"' | '@'));
+        let (userinfo, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        match userinfo.split_once(':') {
+            Some((user, _)) if behind.starts_with('@') => {
+                out.push_str(user);
+                out.push_str(":…");
+            }
+            Some(_) | None => out.push_str(userinfo),
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn ends_with(text: &str, end: &str) -> bool {
+    let tail = text.len().checked_sub(end.len()).and_then(|at| text.get(at..));
+    tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end))
+}
+
+/// The standard reason phrase of a status code (RFC 3261 §21, RFC 6665, RFC 3903); the class's for an unknown one.
+#[must_use]
+pub fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Trying",
+        180 => "Ringing",
+        181 => "Call Is Being Forwarded",
+        182 => "Queued",
+        183 => "Session Progress",
+        101..=199 => "Session Progress",
+        202 => "Accepted",
+        204 => "No Notification",
+        200..=299 => "OK",
+        301 => "Moved Permanently",
+        302 => "Moved Temporarily",
+        305 => "Use Proxy",
+        380 => "Alternative Service",
+        300..=399 => "Multiple Choices",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        410 => "Gone",
+        412 => "Conditional Request Failed",
+        413 => "Request Entity Too Large",
+        414 => "Request-URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Unsupported URI Scheme",
+        420 => "Bad Extension",
+        421 => "Extension Required",
+        423 => "Interval Too Brief",
+        439 => "First Hop Lacks Outbound Support",
+        480 => "Temporarily Unavailable",
+        481 => "Call/Transaction Does Not Exist",
+        482 => "Loop Detected",
+        483 => "Too Many Hops",
+        484 => "Address Incomplete",
+        485 => "Ambiguous",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        488 => "Not Acceptable Here",
+        489 => "Bad Event",
+        491 => "Request Pending",
+        493 => "Undecipherable",
+        400..=499 => "Bad Request",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Server Time-out",
+        505 => "Version Not Supported",
+        513 => "Message Too Large",
+        500..=599 => "Server Internal Error",
+        600 => "Busy Everywhere",
+        603 => "Decline",
+        604 => "Does Not Exist Anywhere",
+        606 => "Not Acceptable",
+        _ => "Global Failure",
+    }
+}
