@@ -88,10 +88,9 @@ impl Agent {
 
     /// Something arrived that is not a SIP message. A request is answered if it can be; the application is told.
     pub(super) fn handle_malformed(&mut self, bytes: &[u8], error: &ParseError) {
-        if let Some(head) = Message::parse_head(bytes, &self.config.limits) {
-            if head.is_request() && head.method() != Method::Ack {
-                self.answer(&head, error.status(), &[]);
-            }
+        let head = Message::parse_head(bytes, &self.config.limits);
+        if let Some(head) = head.filter(|head| head.is_request() && head.method() != Method::Ack) {
+            self.answer(&head, error.status(), &[]);
         }
         let code = match error {
             ParseError::TooLarge | ParseError::TooMany => FailureCode::TooLarge,
@@ -120,11 +119,7 @@ impl Agent {
         if !self.config.user_agent.is_empty() {
             response.push(Name::UserAgent, self.config.user_agent.clone());
         }
-        self.trace_received_answer(&response);
+        self.trace(Direction::Sent, &response);
         self.outputs.push_back(Output::Send(response.to_bytes()));
-    }
-
-    fn trace_received_answer(&mut self, response: &Message) {
-        self.trace(Direction::Sent, response);
     }
 }

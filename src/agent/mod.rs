@@ -225,10 +225,12 @@ impl Agent {
         if let Some(registration) = &mut self.registration {
             registration.handle_timeout(now);
         }
-        if self.link.is_online() {
-            if let Some(refresh) = self.publication.publisher.handle_timeout(&mut self.random, now) {
-                self.send_publication(refresh, now);
-            }
+        let refresh = match self.link.is_online() {
+            true => self.publication.publisher.handle_timeout(&mut self.random, now),
+            false => None,
+        };
+        if let Some(refresh) = refresh {
+            self.send_publication(refresh, now);
         }
         self.time_out_subscriptions(now);
         self.time_out_watches(now);

@@ -203,7 +203,12 @@ impl Agent {
                 let state = Watching::from(&notified.state);
                 let reason = match end.why {
                     Why::Terminated(reason) => reason.map(|reason| reason.as_str().to_owned()),
-                    _ => None,
+                    Why::Refused(_)
+                    | Why::NoAnswer
+                    | Why::NoNotify
+                    | Why::LinkLost
+                    | Why::Expired
+                    | Why::Left => None,
                 };
                 let view = fetched(uri, presence, state, reason, now);
                 self.tell(Event::Fetched { request, result: Ok(Rc::new(view)) });
