@@ -427,7 +427,7 @@ fn insuf() {
 
 fn scheme_of(request_uri: &str) -> (Scheme, String) {
     let message = read(&altered("sip:presentity@example.com", request_uri));
-    let uri = message.request_uri().unwrap();
+    let uri = message.request_uri().expect("a request");
     assert_eq!(uri.to_string(), request_uri);
     (uri.scheme.clone(), uri.host.clone())
 }

@@ -69,7 +69,7 @@ impl Message {
                 let mut value = value.to_owned();
                 // 100 comes from before there is a dialog (RFC 3261 §8.2.6.2).
                 if let Some(tag) = to_tag.filter(|_| name == Name::To && status > 100)
-                    && NameAddr::parse(&value, "To").is_ok_and(|to| to.tag().is_none())
+                    && NameAddr::parse(&value, "To").is_ok_and(|to| !to.params.contains("tag"))
                 {
                     value.push_str(";tag=");
                     value.push_str(&sanitize(tag));

@@ -84,7 +84,9 @@ impl Message {
             return Err(ParseError::Missing("Via"));
         }
         for (address, name) in [(self.from()?, "From"), (self.to()?, "To")] {
-            if occurrences(&address.params, "tag") > 1 {
+            let tags = occurrences(&address.params, "tag");
+            // A tag without a value is none, and could get a second one in the response.
+            if tags > 1 || (tags == 1 && address.tag().is_none_or(str::is_empty)) {
                 return Err(ParseError::Header(name));
             }
         }
@@ -161,21 +163,22 @@ impl<'a> Head<'a> {
 fn row(line: &str) -> Option<(Name, String)> {
     let (name, value) = line.split_once(':')?;
     let name = name.trim_end_matches(is_blank);
-    is_token(name).then(|| (Name::from_text(name), without_line_ends(trim(value))))
+    is_token(name).then(|| (Name::from_text(name), without_line_ends(value)))
 }
 
 /// Appends a folded line: the line end and the blanks around it count as one SP (RFC 3261 §7.3.1).
 fn unfold(value: &mut String, line: &str) {
-    let line = trim(line);
+    let line = without_line_ends(line);
     if !value.is_empty() && !line.is_empty() {
         value.push(' ');
     }
-    value.push_str(&without_line_ends(line));
+    value.push_str(&line);
 }
 
-/// A CR inside a line would end it for other readers. NUL stays: quoted pairs may hold it.
+/// A part of a value without the blanks around it. A CR inside a line would end it for other readers and becomes one;
+/// NUL stays: quoted pairs may hold it.
 fn without_line_ends(text: &str) -> String {
-    if text.contains('\r') { text.replace('\r', " ") } else { text.to_owned() }
+    if text.contains('\r') { trim(&text.replace('\r', " ")).to_owned() } else { trim(text).to_owned() }
 }
 
 /// The longest part of `bytes` that is UTF-8, and whether that is all of them.
@@ -449,7 +452,7 @@ mod tests {
 
     #[test]
     fn lf_alone_ends_a_line_and_cr_alone_does_not() {
-        let message = read(request("Subject: a\rEvil: b\r\n\r\n").replace("\r\n", "\n")).unwrap();
+        let message = read(request("Subject: \r a\rEvil: b\r\r\n\r\n").replace("\r\n", "\n")).unwrap();
         assert_eq!(message.header(&Name::Subject), Some("a Evil: b"));
         assert_eq!(message.body, b"");
     }
@@ -477,6 +480,9 @@ mod tests {
             Err(ParseError::Duplicate("Max-Forwards"))
         );
         assert_eq!(read(whole.replace("tag=1", "tag=1;Tag=2")), Err(ParseError::Header("From")));
+        for tag in ["tag", "tag="] {
+            assert_eq!(read(whole.replace("tag=1", tag)), Err(ParseError::Header("From")));
+        }
         assert_eq!(read(whole.replace("branch=", "branch=x;branch=")), Err(ParseError::Header("Via")));
         assert_eq!(read(whole.replace("c1", "c 1")), Err(ParseError::Header("Call-ID")));
         assert_eq!(read(whole.replace("1 OPTIONS", "1 INVITE")), Err(ParseError::CSeqMethod));
