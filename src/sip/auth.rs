@@ -528,3 +528,352 @@ fn extended_value(text: &str) -> Option<String> {
     let (_language, value) = rest.split_once('\'')?;
     charset.eq_ignore_ascii_case("UTF-8").then(|| unescape(value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONCE: &str = "dcd98b7102dd2f0e8b11d0f600bfb0c093";
+
+    fn challenge(algorithm: &str, qop: &[Qop]) -> Challenge {
+        Challenge {
+            scheme: "digest".into(),
+            realm: "biloxi.com".into(),
+            nonce: NONCE.into(),
+            opaque: None,
+            algorithm: Some(algorithm.into()),
+            qop: qop.to_vec(),
+            stale: false,
+            userhash: false,
+        }
+    }
+
+    fn password(text: &str) -> Secret {
+        Secret::Password(text.into())
+    }
+
+    /// method, algorithm, qop, response; computed with another implementation.
+    const VECTORS: [(&str, &str, Option<Qop>, &str); 26] = [
+        ("SUBSCRIBE", "MD5", None, "cdfb218434f69e090524d894c9785e13"),
+        ("SUBSCRIBE", "MD5", Some(Qop::Auth), "86090166f96ba62fbdd1fc68cd9de8bf"),
+        ("SUBSCRIBE", "MD5", Some(Qop::AuthInt), "6f4add4021ff290ac82faccf6b72927b"),
+        ("SUBSCRIBE", "MD5-sess", Some(Qop::Auth), "6ad4b238bce47fb5dd2964c0666d064b"),
+        ("SUBSCRIBE", "MD5-sess", Some(Qop::AuthInt), "5f6467b88ba7a79ee36caa8e7b0a9c26"),
+        (
+            "SUBSCRIBE",
+            "SHA-256",
+            Some(Qop::Auth),
+            "cadc8c6048210e7bdabf42e942fd412e2bb7453a1b1b8df05c8c70d5770e9cb8",
+        ),
+        (
+            "SUBSCRIBE",
+            "SHA-256",
+            Some(Qop::AuthInt),
+            "f6dfb2132cf70e13f2119a7859de208d140002179fff7baaf697ed5182bbcb82",
+        ),
+        (
+            "SUBSCRIBE",
+            "SHA-256-sess",
+            Some(Qop::Auth),
+            "334c0f3b0aff51d1180183a723e39b0fe6e531ae78f3d1bf86d7e94a7025bc50",
+        ),
+        (
+            "SUBSCRIBE",
+            "SHA-256-sess",
+            Some(Qop::AuthInt),
+            "7fc0639b33e50284435dc182063d0b5057514e93eff9c2e5835243f49fcac1bd",
+        ),
+        (
+            "SUBSCRIBE",
+            "SHA-512-256",
+            Some(Qop::Auth),
+            "eb82b4272f42f0ea2d3eef483a37163e8b65d852d9d7b1a6b989857a7ab3da5c",
+        ),
+        (
+            "SUBSCRIBE",
+            "SHA-512-256",
+            Some(Qop::AuthInt),
+            "d1b5231e85582ae55c7c92f8d78dd22efcd3b86300362a03cf2ab36d7f9441e9",
+        ),
+        (
+            "SUBSCRIBE",
+            "SHA-512-256-sess",
+            Some(Qop::Auth),
+            "3bc584c18693bf7d0a223fe32ea7551fcecca87bb1d02a9af3ed41c8b71b344e",
+        ),
+        (
+            "SUBSCRIBE",
+            "SHA-512-256-sess",
+            Some(Qop::AuthInt),
+            "d448c313569a434bdd40687ee417cec410deb0068a9433ee8685a4a794a9b0ad",
+        ),
+        ("PUBLISH", "MD5", None, "7af22b8234ba97c71c57c8208612bcbe"),
+        ("PUBLISH", "MD5", Some(Qop::Auth), "ac90a29f055dc9f825fd3deba5377455"),
+        ("PUBLISH", "MD5", Some(Qop::AuthInt), "e1f4ce6e20c37da975c4a15e3b4b9794"),
+        ("PUBLISH", "MD5-sess", Some(Qop::Auth), "0cc483df8eba20bd3b0e2f3554dabd51"),
+        ("PUBLISH", "MD5-sess", Some(Qop::AuthInt), "dd8c2bef10ad0f1c167468f39190e1c9"),
+        (
+            "PUBLISH",
+            "SHA-256",
+            Some(Qop::Auth),
+            "86517f0f31e8aa4316f8d0a020e3a8b93bada224e27cd3c56a40c2e1822750d4",
+        ),
+        (
+            "PUBLISH",
+            "SHA-256",
+            Some(Qop::AuthInt),
+            "5f40373e2bae52ba5a0497e26af420995a007b16be4d3e6299d61e32f644a462",
+        ),
+        (
+            "PUBLISH",
+            "SHA-256-sess",
+            Some(Qop::Auth),
+            "6869f188a85336caa20ef951a9ca43c68f0d27e98128e4d20e77d62f0114b2d0",
+        ),
+        (
+            "PUBLISH",
+            "SHA-256-sess",
+            Some(Qop::AuthInt),
+            "45412bef088ba3d39c3432b8631acf374cbd601e1243cbc133f71299c0b2d349",
+        ),
+        (
+            "PUBLISH",
+            "SHA-512-256",
+            Some(Qop::Auth),
+            "6667fca9cb449c03d6dfad681afb6bbc220a9ea4a5efb76c45cf73646dbd7e6b",
+        ),
+        (
+            "PUBLISH",
+            "SHA-512-256",
+            Some(Qop::AuthInt),
+            "5030599d0aa857c2735eb037f131b4af286bed050e4151cc4dbec92601009ec0",
+        ),
+        (
+            "PUBLISH",
+            "SHA-512-256-sess",
+            Some(Qop::Auth),
+            "494d188653aad97eb7814d5969beb5bd5644d21ac0ee002be77519f4ac5b09bd",
+        ),
+        (
+            "PUBLISH",
+            "SHA-512-256-sess",
+            Some(Qop::AuthInt),
+            "42808f67d33ab768e288472fbe55950dbf13f09242a5282f5fb271a63aa3a557",
+        ),
+    ];
+
+    // dig-7616-a, dig-7616-c, dig-7616-n, dig-22.4-b, dig-22.4-d, dig-8760-g
+    #[test]
+    fn responses_are_those_of_an_independent_implementation() {
+        for (method, algorithm, qop, response) in VECTORS {
+            let body: &[u8] = if method == "PUBLISH" { b"<presence/>" } else { b"" };
+            let request = Protected { method, uri: "sip:bob@biloxi.com", body };
+            let offered: Vec<Qop> = qop.into_iter().collect();
+            let challenge = challenge(algorithm, &offered);
+            let answer =
+                DigestCredentials::answer(&challenge, "bob", &password("zanzibar"), request, "0a4f113b", 1)
+                    .unwrap();
+            assert_eq!(answer.response, response, "{method} {algorithm} {qop:?}");
+            assert_eq!(answer.qop, qop);
+            assert_eq!((answer.cnonce.is_some(), answer.nc), (qop.is_some(), qop.map(|_| 1)));
+            let read = DigestCredentials::parse(&answer.to_string()).unwrap();
+            assert_eq!(read, answer);
+            let (known, _) = Algorithm::from_token(Some(algorithm)).unwrap();
+            let ha1 = password("zanzibar").ha1(known, "bob", "biloxi.com").unwrap();
+            assert!(read.verify(&ha1, request));
+            assert!(!read.verify(&known.hash(b"bob:biloxi.com:wrong"), request));
+            assert!(!read.verify(&ha1, Protected { method: "NOTIFY", ..request }));
+            let covers_body = qop == Some(Qop::AuthInt);
+            assert_eq!(read.verify(&ha1, Protected { body: b"other", ..request }), !covers_body);
+        }
+    }
+
+    // dig-7616-a; the second line is corrected (decision C17)
+    #[test]
+    fn the_examples_of_rfc_7616() {
+        let http = Protected { method: "GET", uri: "/dir/index.html", body: b"" };
+        for (algorithm, response) in [
+            ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
+            ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
+        ] {
+            let challenge = Challenge {
+                realm: "http-auth@example.org".into(),
+                nonce: "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v".into(),
+                ..challenge(algorithm, &[Qop::Auth, Qop::AuthInt])
+            };
+            let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
+            let answer =
+                DigestCredentials::answer(&challenge, "Mufasa", &password("Circle of Life"), http, cnonce, 1)
+                    .unwrap();
+            assert_eq!(answer.response, response);
+        }
+    }
+
+    // dig-7616-i
+    #[test]
+    fn a_user_hash_is_sent_where_it_is_asked_for() {
+        let challenge = Challenge {
+            realm: "api@example.org".into(),
+            nonce: "5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK".into(),
+            opaque: Some("HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS".into()),
+            userhash: true,
+            ..challenge("SHA-512-256", &[Qop::Auth])
+        };
+        let request = Protected { method: "GET", uri: "/doe.json", body: b"" };
+        let cnonce = "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v";
+        let user = "J\u{e4}s\u{f8}n Doe";
+        let answer =
+            DigestCredentials::answer(&challenge, user, &password("Secret, or not?"), request, cnonce, 1)
+                .unwrap();
+        assert_eq!(answer.username, "793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b");
+        assert_eq!(answer.response, "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5");
+        assert_eq!(DigestCredentials::parse(&answer.to_string()), Ok(answer));
+    }
+
+    // dig-7616-f, dig-7616-g, dig-22.4-c
+    #[test]
+    fn credentials_quote_what_the_rfc_quotes_and_nothing_else() {
+        let challenge =
+            Challenge { opaque: Some(String::new()), ..challenge("MD5", &[Qop::AuthInt, Qop::Auth]) };
+        let request = Protected { method: "SUBSCRIBE", uri: "sip:bob@biloxi.com", body: b"" };
+        let answer =
+            DigestCredentials::answer(&challenge, "bob", &password("zanzibar"), request, "0a4f113b", 26);
+        let text = answer.unwrap().to_string();
+        let (before, after) = text.split_once("response=\"").unwrap();
+        assert_eq!(
+            before,
+            "Digest username=\"bob\", realm=\"biloxi.com\", nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", \
+             uri=\"sip:bob@biloxi.com\", "
+        );
+        assert_eq!(
+            after.split_once('"').unwrap().1,
+            ", algorithm=MD5, cnonce=\"0a4f113b\", opaque=\"\", qop=auth, nc=0000001a"
+        );
+    }
+
+    // dig-7616-d, dig-7616-f
+    #[test]
+    fn challenges_are_read_whatever_their_quoting_and_written_with_the_right_one() {
+        let text = "digest  REALM=\"a \\\"b\\\", c\", qop = \"auth, new,auth-int\" , algorithm=\"SHA-256\",nonce=n1, \
+                    Stale=TRUE, domain=\"x\", opaque=\"\", userhash=true";
+        let read = Challenge::parse(text).unwrap();
+        assert_eq!(read.realm, "a \"b\", c");
+        assert_eq!((read.nonce.as_str(), read.opaque.as_deref()), ("n1", Some("")));
+        assert_eq!(read.qop, [Qop::Auth, Qop::AuthInt]);
+        assert!(read.stale && read.userhash);
+        assert_eq!(
+            read.to_string(),
+            "Digest realm=\"a \\\"b\\\", c\", nonce=\"n1\", opaque=\"\", algorithm=SHA-256, \
+             qop=\"auth,auth-int\", stale=true, userhash=true"
+        );
+        assert_eq!(Challenge::parse(&read.to_string()), Ok(read));
+        let plain = Challenge::parse("Digest realm=\"r\",nonce=\"n\"").unwrap();
+        assert_eq!((plain.algorithm, plain.qop, plain.stale), (None, vec![], false));
+    }
+
+    #[test]
+    fn other_schemes_are_named_and_digest_without_its_parts_is_an_error() {
+        let bearer = Challenge::parse("Bearer realm=\"r\", scope=\"s\"").unwrap();
+        assert_eq!((bearer.scheme.as_str(), bearer.realm.as_str()), ("bearer", "r"));
+        assert_eq!(bearer.to_string(), "Bearer realm=\"r\"");
+        let other = Challenge::parse("NoOne opaque-data=here//==").unwrap();
+        assert_eq!((other.scheme.as_str(), other.realm.as_str()), ("noone", ""));
+        for bad in [
+            "",
+            "Digest",
+            "Digest realm=\"r\"",
+            "Digest nonce=\"n\"",
+            "Digest realm=r, nonce=n, qop=\"new\"",
+            "=",
+            "a=b",
+        ] {
+            assert_eq!(Challenge::parse(bad), Err(ParseError::Header("WWW-Authenticate")), "{bad}");
+        }
+    }
+
+    // dig-7616-b, dig-8760-c
+    #[test]
+    fn what_cannot_be_answered_is_not() {
+        let request = Protected { method: "SUBSCRIBE", uri: "sip:h", body: b"" };
+        let answer = |c: &Challenge, s: &Secret| DigestCredentials::answer(c, "bob", s, request, "c", 1);
+        assert_eq!(answer(&challenge("FOO", &[]), &password("p")), None);
+        assert_eq!(
+            answer(&Challenge { scheme: "bearer".into(), ..challenge("MD5", &[]) }, &password("p")),
+            None
+        );
+        let hashes = Secret::Ha1(vec![(Algorithm::Sha256, "AB".into())]);
+        assert_eq!(answer(&challenge("MD5", &[]), &hashes), None);
+        assert!(answer(&challenge("SHA-256", &[]), &hashes).is_some());
+        assert_eq!(hashes.ha1(Algorithm::Sha256, "x", "y").as_deref(), Some("ab"));
+        assert!(answer(&Challenge { algorithm: None, ..challenge("", &[]) }, &password("p")).is_some());
+        assert_eq!(format!("{:?}", password("p")), "Secret(…)");
+    }
+
+    #[test]
+    fn algorithms_have_no_case_and_the_stronger_is_greater() {
+        assert_eq!(Algorithm::from_token(None), Some((Algorithm::Md5, false)));
+        assert_eq!(Algorithm::from_token(Some("sha-256-SESS")), Some((Algorithm::Sha256, true)));
+        assert_eq!(Algorithm::from_token(Some("SHA-512-256")), Some((Algorithm::Sha512_256, false)));
+        for unknown in ["", "-sess", "SHA-512", "é-ses", "MD5-sess-sess"] {
+            assert_eq!(Algorithm::from_token(Some(unknown)), None, "{unknown}");
+        }
+        assert!(Algorithm::Md5 < Algorithm::Sha256 && Algorithm::Sha256 < Algorithm::Sha512_256);
+    }
+
+    // dig-7616-j
+    #[test]
+    fn a_user_beyond_ascii_goes_as_an_extended_value_and_never_twice() {
+        let request = Protected { method: "SUBSCRIBE", uri: "sip:h", body: b"" };
+        let answer =
+            DigestCredentials::answer(&challenge("MD5", &[]), "Zoë %", &password("p"), request, "c", 1)
+                .unwrap();
+        let text = answer.to_string();
+        assert!(
+            text.starts_with("Digest username*=\"UTF-8''Zo%C3%AB%20%25\", ")
+                || text.starts_with("Digest username*=UTF-8''Zo%C3%AB%20%25, "),
+            "{text}"
+        );
+        assert_eq!(DigestCredentials::parse(&text), Ok(answer));
+        let twice =
+            "Digest username=\"a\", username*=UTF-8''a, realm=\"r\", nonce=\"n\", uri=\"u\", response=\"00\"";
+        assert!(DigestCredentials::parse(twice).is_err());
+    }
+
+    #[test]
+    fn credentials_that_lack_a_part_or_have_a_wrong_one_are_errors() {
+        let good = "Digest username=u, realm=r, nonce=n, uri=\"sip:h\", response=00, qop=\"auth\", nc=0000000F, cnonce=c";
+        assert_eq!(DigestCredentials::parse(good).unwrap().nc, Some(15));
+        for (part, other) in [
+            ("Digest", "Basic"),
+            ("username", "x"),
+            ("realm", "x"),
+            ("nonce=n", "x=n"),
+            ("uri", "x"),
+            ("response", "x"),
+            ("\"auth\"", "new"),
+            ("0000000F", "F"),
+            ("0000000F", "+000000F"),
+        ] {
+            let bad = good.replacen(part, other, 1);
+            assert_eq!(DigestCredentials::parse(&bad), Err(ParseError::Header("Authorization")), "{bad}");
+        }
+        let no_count = DigestCredentials::parse(&good.replace("nc=", "x=")).unwrap();
+        assert!(!no_count.verify("00", Protected { method: "X", uri: "sip:h", body: b"" }));
+    }
+
+    // dig-7616-m
+    #[test]
+    fn authentication_info_is_read_and_the_servers_proof_can_be_made() {
+        let read = AuthenticationInfo::parse("qop=, nextnonce=\"a b\", rspauth=\"0f\", cnonce=\"\", nc=");
+        assert_eq!((read.nextnonce.as_deref(), read.rspauth.as_deref()), (Some("a b"), Some("0f")));
+        assert_eq!(AuthenticationInfo::parse("nextnonce=\"\""), AuthenticationInfo::default());
+        let request = Protected { method: "SUBSCRIBE", uri: "sip:h", body: b"" };
+        let answer =
+            DigestCredentials::answer(&challenge("MD5", &[Qop::Auth]), "u", &password("p"), request, "c", 1);
+        let answer = answer.unwrap();
+        let ha1 = password("p").ha1(Algorithm::Md5, "u", "biloxi.com").unwrap();
+        let hash = |text: String| Algorithm::Md5.hash(text.as_bytes());
+        let expected = hash(format!("{ha1}:{NONCE}:00000001:c:auth:{}", hash(":sip:h".into())));
+        assert_eq!(answer.rspauth(&ha1, b""), Some(expected));
+    }
+}

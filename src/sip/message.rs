@@ -1,5 +1,7 @@
 //! A SIP message: start line, headers, body (RFC 3261 §7), one to a WebSocket message (RFC 7118 §5).
 
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod properties;
 mod read;
 mod write;
 
@@ -67,7 +69,7 @@ impl Message {
                 let mut value = value.to_owned();
                 // 100 comes from before there is a dialog (RFC 3261 §8.2.6.2).
                 if let Some(tag) = to_tag.filter(|_| name == Name::To && status > 100)
-                    && NameAddr::parse(&value, "To").is_ok_and(|to| to.tag().is_none())
+                    && NameAddr::parse(&value, "To").is_ok_and(|to| !to.params.contains("tag"))
                 {
                     value.push_str(";tag=");
                     value.push_str(&sanitize(tag));
@@ -363,5 +365,247 @@ fn sanitize_owned(text: String) -> String {
         grammar::trim(&text).to_owned()
     } else {
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message() -> Message {
+        Message::request(Method::Subscribe, Uri::sip("bob", "example.com"))
+    }
+
+    fn values(message: &Message, name: &Name) -> Vec<String> {
+        message.list(name).map(str::to_owned).collect()
+    }
+
+    // 3261-7.3.1-d, 3261-7.3.1-e
+    #[test]
+    fn lists_are_the_same_however_they_are_spread_over_rows() {
+        let rows = |rows: &[&str]| {
+            let mut message = message();
+            for row in rows {
+                message.push(Name::Route, *row);
+                message.push(Name::Subject, "between");
+            }
+            values(&message, &Name::Route)
+        };
+        let expected = ["<sip:a>", "\"x, y\" <sip:b,c@d>", "<sip:e>"];
+        assert_eq!(rows(&["<sip:a>", "\"x, y\" <sip:b,c@d>", "<sip:e>"]), expected);
+        assert_eq!(rows(&["<sip:a>,\"x, y\" <sip:b,c@d>", " <sip:e>,"]), expected);
+        assert_eq!(rows(&["<sip:a>  ,  \"x, y\" <sip:b,c@d>,<sip:e>"]), expected);
+        assert_ne!(rows(&["<sip:e>,\"x, y\" <sip:b,c@d>", "<sip:a>"]), expected);
+        assert_ne!(rows(&["<sip:a>", "<sip:e>", "\"x, y\" <sip:b,c@d>"]), expected);
+    }
+
+    // 3261-7.3.1-f, 3261-7.3.1-g
+    #[test]
+    fn headers_that_are_no_lists_are_never_split() {
+        for name in
+            [Name::Authorization, Name::WwwAuthenticate, Name::Date, Name::Subject, Name::Other("X".into())]
+        {
+            let mut message = message();
+            message.push(name.clone(), "Digest realm=\"a\", nonce=\"b\", ;;,,");
+            assert_eq!(values(&message, &name), ["Digest realm=\"a\", nonce=\"b\", ;;,,"]);
+            assert_eq!(message.pop_first(&name).as_deref(), Some("Digest realm=\"a\", nonce=\"b\", ;;,,"));
+        }
+    }
+
+    #[test]
+    fn rows_are_set_removed_and_popped_in_place() {
+        let mut message = message();
+        message.push(Name::Via, "SIP/2.0/WS a, SIP/2.0/WS b");
+        message.push(Name::Expires, "1");
+        message.push(Name::Subject, "s");
+        message.push(Name::Expires, "2");
+        message.push_front(Name::Via, "SIP/2.0/WS c");
+        message.set(Name::Expires, 3.to_string());
+        let rows: Vec<_> = message.headers().map(|(name, value)| (name.as_str(), value)).collect();
+        assert_eq!(
+            rows,
+            [
+                ("Via", "SIP/2.0/WS c"),
+                ("Via", "SIP/2.0/WS a, SIP/2.0/WS b"),
+                ("Expires", "3"),
+                ("Subject", "s")
+            ]
+        );
+        for host in ["c", "a", "b"] {
+            assert_eq!(message.via().unwrap().host, host);
+            assert!(message.pop_first(&Name::Via).unwrap().ends_with(host));
+        }
+        assert_eq!(message.pop_first(&Name::Via), None);
+        assert_eq!(message.via(), Err(ParseError::Missing("Via")));
+        message.remove(&Name::Expires);
+        message.set(Name::Event, "presence");
+        assert_eq!(
+            message.headers().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+            ["Subject", "Event"]
+        );
+    }
+
+    #[test]
+    fn no_value_can_add_a_line() {
+        let mut message = message();
+        message.push(Name::Subject, " a\r\nEvil: b\0 ");
+        message.push_front(Name::Via, "v\nEvil: c");
+        message.set(Name::Subject, message.header(&Name::Subject).unwrap().to_owned() + "\rEvil: d");
+        assert_eq!(message.header(&Name::Subject), Some("a  Evil: b Evil: d"));
+        assert_eq!(message.header(&Name::Via), Some("v Evil: c"));
+    }
+
+    // 3261-8.2.6.2-a
+    #[test]
+    fn a_response_copies_what_it_must_byte_by_byte() {
+        let mut request = message();
+        for (name, value) in [
+            (Name::Via, "SIP / 2.0 / WS  a ; branch=1, SIP/2.0/WSS b"),
+            (Name::From, "\"F\"  <sip:a@b> ; tag = x"),
+            (Name::To, "Bob <sip:b@c>;p"),
+            (Name::Via, "SIP/2.0/WS c"),
+            (Name::CallId, "c(1)@h"),
+            (Name::CSeq, "0007   SUBSCRIBE"),
+            (Name::Event, "presence"),
+        ] {
+            request.push(name, value);
+        }
+        let response = Message::response(&request, 200, Some("t1"));
+        assert_eq!(response.start, StartLine::Response { status: 200, reason: "OK".into() });
+        let rows: Vec<_> = response.headers().map(|(name, value)| (name.as_str(), value)).collect();
+        assert_eq!(
+            rows,
+            [
+                ("Via", "SIP / 2.0 / WS  a ; branch=1, SIP/2.0/WSS b"),
+                ("Via", "SIP/2.0/WS c"),
+                ("From", "\"F\"  <sip:a@b> ; tag = x"),
+                ("To", "Bob <sip:b@c>;p;tag=t1"),
+                ("Call-ID", "c(1)@h"),
+                ("CSeq", "0007   SUBSCRIBE"),
+            ]
+        );
+        assert_eq!(response.method(), Method::Subscribe);
+        assert_eq!(Message::response(&request, 100, Some("t1")).to().unwrap().tag(), None);
+        assert_eq!(Message::response(&request, 200, None).to().unwrap().tag(), None);
+        request.set(Name::To, "sip:b@c;tag=old");
+        assert_eq!(Message::response(&request, 200, Some("t1")).header(&Name::To), Some("sip:b@c;tag=old"));
+        request.set(Name::To, "\"unbalanced <sip:b@c>");
+        assert_eq!(
+            Message::response(&request, 400, Some("t")).header(&Name::To),
+            Some("\"unbalanced <sip:b@c>")
+        );
+    }
+
+    // 3261-20.19-a, 3261-20.22-a
+    #[test]
+    fn numbers_out_of_range_count_as_absent() {
+        for (text, seconds, hops) in [
+            ("0", Some(0), Some(0)),
+            ("0068", Some(68), Some(68)),
+            ("300", Some(300), None),
+            ("4294967295", Some(u32::MAX), None),
+            ("4294967296", None, None),
+            ("-1", None, None),
+            ("", None, None),
+            ("Thu, 01 Dec 1994", None, None),
+        ] {
+            let mut message = message();
+            assert_eq!(
+                (message.expires(), message.min_expires(), message.max_forwards()),
+                (None, None, None)
+            );
+            message.push(Name::Expires, text);
+            message.push(Name::MinExpires, text);
+            message.push(Name::MaxForwards, text);
+            assert_eq!((message.expires(), message.min_expires()), (seconds, seconds), "{text}");
+            assert_eq!(message.max_forwards(), hops, "{text}");
+        }
+    }
+
+    // 3261-20.33-a
+    #[test]
+    fn retry_after_may_have_a_comment_and_parameters() {
+        for (text, seconds) in [
+            ("120 (I'm in a (long) meeting)", Some(120)),
+            ("18000;duration=3600", Some(18000)),
+            ("5", Some(5)),
+            ("99999999999", Some(u32::MAX)),
+            ("5 (open", None),
+            ("soon", None),
+            ("-5", None),
+        ] {
+            let mut message = message();
+            message.push(Name::RetryAfter, text);
+            assert_eq!(message.retry_after(), seconds, "{text}");
+        }
+    }
+
+    // 3261-20-a
+    #[test]
+    fn the_closest_range_of_accept_decides() {
+        let accepts = |rows: &[&str], essence| {
+            let mut message = message();
+            rows.iter().for_each(|row| message.push(Name::Accept, *row));
+            message.accepts(essence, "application/pidf+xml")
+        };
+        assert!(accepts(&[], "application/PIDF+xml"));
+        assert!(!accepts(&[], "text/plain"));
+        assert!(!accepts(&[""], "application/pidf+xml"));
+        assert!(accepts(&["text/plain", "application/*;q=0.1"], "application/pidf+xml"));
+        assert!(accepts(&["text/plain, */*"], "application/pidf+xml"));
+        assert!(!accepts(&["application/pidf+xml;q=0, */*"], "application/pidf+xml"));
+        assert!(!accepts(&["text/nobody"], "application/pidf+xml"));
+    }
+
+    // 3261-20.10-d
+    #[test]
+    fn addresses_leave_the_star_out() {
+        let mut message = message();
+        assert_eq!(message.contact(), Err(ParseError::Missing("Contact")));
+        assert_eq!(message.addresses(&Name::Contact), Ok(vec![]));
+        message.push(Name::Contact, "*");
+        assert_eq!(message.contact(), Err(ParseError::Missing("Contact")));
+        assert_eq!(message.addresses(&Name::Contact), Ok(vec![]));
+        message.push(Name::Contact, "<sip:a>, sip:b;q=1");
+        assert_eq!(message.contact().unwrap().uri.to_string(), "sip:a");
+        assert_eq!(message.addresses(&Name::Contact).unwrap().len(), 2);
+        message.push(Name::Contact, "a b");
+        assert_eq!(message.addresses(&Name::Contact), Err(ParseError::Header("Contact")));
+    }
+
+    #[test]
+    fn typed_headers_stand_once_or_not_at_all() {
+        let mut message = message();
+        assert_eq!((message.event(), message.content_type()), (Ok(None), Ok(None)));
+        assert_eq!(message.subscription_state(), Ok(None));
+        message.push(Name::Event, "presence;id=1");
+        message.push(Name::SubscriptionState, "active;expires=59");
+        message.set_body("application/pidf+xml", vec![0xFF]);
+        assert_eq!(message.event().unwrap().unwrap().id.as_deref(), Some("1"));
+        assert_eq!(message.subscription_state().unwrap().unwrap().expires, Some(59));
+        assert_eq!(message.content_type().unwrap().unwrap().essence, "application/pidf+xml");
+        message.push(Name::Event, "presence");
+        assert_eq!(message.event(), Err(ParseError::Duplicate("Event")));
+    }
+
+    #[test]
+    fn challenges_keep_their_order_and_leave_out_what_cannot_be_read() {
+        let mut message = message();
+        for row in [
+            "Digest realm=\"a\", nonce=\"1\", algorithm=SHA-256, qop=\"auth\"",
+            "Basic realm=\"b\"",
+            "Digest realm=\"no nonce\"",
+            "Bearer realm=\"c\"",
+            "Digest realm=\"d\", nonce=\"2\"",
+        ] {
+            message.push(Name::WwwAuthenticate, row);
+        }
+        let realms: Vec<_> =
+            message.challenges(&Name::WwwAuthenticate).into_iter().map(|c| c.realm).collect();
+        assert_eq!(realms, ["a", "c", "d"]);
+        assert!(message.challenges(&Name::ProxyAuthenticate).is_empty());
+        message.push(Name::Authorization, "Bearer x");
+        message.push(Name::Authorization, "Digest username=u, realm=r, nonce=n, uri=\"sip:h\", response=00");
+        assert_eq!(message.credentials(&Name::Authorization).len(), 1);
     }
 }

@@ -1,10 +1,11 @@
 //! URIs: sip, sips, pres and tel with their rules of comparison; any other scheme is kept whole
 //! (RFC 3261 §19.1, RFC 3859 §3, RFC 3966).
 
+mod compare;
+
 use super::grammar::{self, MAX_PARAMS};
 use super::{Params, UriError};
 use core::fmt::{self, Write as _};
-use core::net::Ipv6Addr;
 
 /// The scheme of a URI.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,27 +171,6 @@ impl Uri {
             port: None,
             params: Params::new(),
             headers: None,
-        }
-    }
-
-    /// Whether the two URIs are equal by RFC 3261 §19.1.4 (sip, sips), RFC 3859 (pres) or RFC 3966 (tel).
-    /// The rule is not transitive: parameters that only one side has are mostly ignored.
-    #[must_use]
-    pub fn equivalent(&self, other: &Self) -> bool {
-        if self.scheme != other.scheme {
-            return false;
-        }
-        match self.scheme {
-            Scheme::Tel => self.tel_key() == other.tel_key() && same_tel_params(&self.params, &other.params),
-            Scheme::Other(_) => self.host == other.host,
-            Scheme::Sip | Scheme::Sips | Scheme::Pres => {
-                same_option(self.user.as_deref(), other.user.as_deref(), same_text)
-                    && same_option(self.password.as_deref(), other.password.as_deref(), same_text)
-                    && same_host(&self.host, &other.host)
-                    && self.port == other.port
-                    && same_sip_params(&self.params, &other.params)
-                    && same_headers(self.headers.as_deref(), other.headers.as_deref())
-            }
         }
     }
 
@@ -389,58 +369,145 @@ fn is_headers(text: &str) -> bool {
     !text.is_empty() && is_escaped_text(text, is_header_char) && text.split('&').count() <= MAX_PARAMS
 }
 
-fn same_option(a: Option<&str>, b: Option<&str>, same: fn(&str, &str) -> bool) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => same(a, b),
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Uri {
+        let uri = Uri::parse(text).unwrap();
+        assert_eq!(Uri::parse(&uri.to_string()).as_ref(), Ok(&uri), "round trip");
+        uri
     }
-}
 
-/// The bytes of `text` for comparison: an escape equals its character unless that is reserved.
-fn compared(text: &str) -> impl Iterator<Item = (u8, bool)> {
-    Unescaped(text.as_bytes()).map(|(byte, escaped)| (byte, escaped && b";/?:@&=+$,".contains(&byte)))
-}
+    // 3261-19.1.1-a
+    #[test]
+    fn every_part_of_a_sip_uri_is_found_and_written_again() {
+        let text = "sips:a;b=c,d/e?f%40:p&q@Host.Example:5061;transport=ws;lr;x=[/:&+$]?Subject=a%20b&Priority=urgent";
+        let uri = read(text);
+        assert_eq!(uri.to_string(), text);
+        assert_eq!(uri.scheme, Scheme::Sips);
+        assert!(uri.is_secure());
+        assert_eq!(uri.user.as_deref(), Some("a;b=c,d/e?f%40"));
+        assert_eq!(uri.password.as_deref(), Some("p&q"));
+        assert_eq!((uri.host.as_str(), uri.port), ("Host.Example", Some(5061)));
+        assert_eq!(uri.params.len(), 3);
+        assert_eq!(uri.params.value("transport"), Some("ws"));
+        assert!(uri.params.contains("lr"));
+        assert_eq!(uri.headers.as_deref(), Some("Subject=a%20b&Priority=urgent"));
+        assert_eq!(read("SIP:h").to_string(), "sip:h");
+        assert_eq!(read("pres:b@h").scheme, Scheme::Pres);
+        assert_eq!(read("sip:u:@h").password.as_deref(), Some(""));
+    }
 
-fn same_text(a: &str, b: &str) -> bool {
-    compared(a).eq(compared(b))
-}
+    // 3261-25-f
+    #[test]
+    fn an_ipv6_host_needs_its_brackets_to_have_a_port() {
+        let uri = read("sip:u@[2001:db8::10]:5070");
+        assert_eq!((uri.host.as_str(), uri.port), ("[2001:db8::10]", Some(5070)));
+        let uri = read("sip:[2001:db8::10:5070]");
+        assert_eq!((uri.host.as_str(), uri.port), ("[2001:db8::10:5070]", None));
+    }
 
-fn same_text_any_case(a: &str, b: &str) -> bool {
-    let lower = |(byte, escaped): (u8, bool)| (byte.to_ascii_lowercase(), escaped);
-    compared(a).map(lower).eq(compared(b).map(lower))
-}
+    #[test]
+    fn telephone_numbers_and_other_schemes_are_kept() {
+        let uri = read("tel:+1-(201)-555.0123;ext=7;phone-context=Example.com");
+        assert_eq!((uri.user.as_deref(), uri.host.as_str()), (Some("+1-(201)-555.0123"), ""));
+        assert_eq!(uri.params.value("ext"), Some("7"));
+        assert_eq!(uri.address_of_record(), "tel:+12015550123;phone-context=example.com");
+        let uri = read("Soap.Beep://host/path?x=<".trim_end_matches('<'));
+        assert_eq!((uri.scheme, uri.host.as_str()), (Scheme::Other("soap.beep".into()), "//host/path?x="));
+    }
 
-/// IPv6 addresses are equal by value, not by text (RFC 5954 §3.2); quirk: `:::` is read as `::` (RFC 5118 §4.10).
-fn same_host(a: &str, b: &str) -> bool {
-    let address = |host: &str| -> Option<Ipv6Addr> {
-        let inner = host.strip_prefix('[')?.strip_suffix(']')?;
-        inner.replacen(":::", "::", 1).parse().ok()
-    };
-    a.eq_ignore_ascii_case(b) || address(a).is_some_and(|value| address(b) == Some(value))
-}
+    // 3261-19.1.1-b, 3261-19.1.2-b
+    #[test]
+    fn what_is_wrong_with_a_uri_is_told() {
+        for (text, error) in [
+            ("", UriError::NoScheme),
+            ("alice@example.com", UriError::NoScheme),
+            ("<sip:a@b>", UriError::NoScheme),
+            ("1a:b", UriError::NoScheme),
+            ("sip:", UriError::Host),
+            ("sip:a@", UriError::Host),
+            ("sip:a@b@c", UriError::Host),
+            ("sip:a@h%61", UriError::Host),
+            ("sip:a@[::1", UriError::Host),
+            ("sip:a@[]", UriError::Host),
+            ("sip:a@h h", UriError::Host),
+            ("mailto:", UriError::Host),
+            ("urn:a b", UriError::Host),
+            ("sip:@h", UriError::User),
+            ("sip:a b@h", UriError::User),
+            ("sip:a%4@h", UriError::User),
+            ("sip:é@h", UriError::User),
+            ("sip:a:p:q@h", UriError::User),
+            ("tel:", UriError::User),
+            ("tel:+", UriError::User),
+            ("tel:zz", UriError::User),
+            ("sip:h:", UriError::Port),
+            ("sip:h:65536", UriError::Port),
+            ("sip:2001:db8::10", UriError::Port),
+            ("sip:h:x", UriError::Port),
+            ("sip:h;", UriError::Parameter),
+            ("sip:h;a;a", UriError::Parameter),
+            ("sip:h;A=1;a=2", UriError::Parameter),
+            ("sip:h;a=\"b\"", UriError::Parameter),
+            ("sip:h?", UriError::Parameter),
+            ("sip:h?a=b c", UriError::Parameter),
+            ("tel:1;;", UriError::Parameter),
+        ] {
+            assert_eq!(Uri::parse(text), Err(error), "{text}");
+        }
+        assert_eq!(
+            Uri::parse(&format!("sip:h{}", (0..129).map(|n| format!(";p{n}")).collect::<String>())),
+            Err(UriError::Parameter)
+        );
+        assert_eq!(Uri::parse(&format!("sip:h?{}a=b", "a=b&".repeat(128))), Err(UriError::Parameter));
+    }
 
-/// Parameters that both have must agree; those with a default or that change where the request goes must stand in
-/// both or in none; others that only one has are ignored.
-fn same_sip_params(a: &Params, b: &Params) -> bool {
-    let agree = |name: &str| {
-        a.contains(name) == b.contains(name) && same_option(a.value(name), b.value(name), same_text_any_case)
-    };
-    ["transport", "user", "ttl", "method", "maddr"].iter().all(|name| agree(name))
-        && a.iter().all(|(name, _)| !b.contains(name) || agree(name))
-}
+    // 3261-19.1.1-c
+    #[test]
+    fn unknown_parameters_are_kept() {
+        assert_eq!(read("sip:h;new=%6C%72;gr=urn:uuid:1").params.value("NEW"), Some("%6C%72"));
+    }
 
-/// All parameters must be the same, in any order (RFC 3966 §4).
-fn same_tel_params(a: &Params, b: &Params) -> bool {
-    a.len() == b.len()
-        && a.iter().all(|(name, value)| {
-            b.contains(name) && same_option(value, b.value(name), |a, b| a.eq_ignore_ascii_case(b))
-        })
-}
+    // 3261-19.1.2-a
+    #[test]
+    fn a_user_is_escaped_as_far_as_needed() {
+        assert_eq!(Uri::sip("j@s0n", "example.com").to_string(), "sip:j%40s0n@example.com");
+        assert_eq!(escape_user("a.b;c=d%é\r\n:"), "a.b;c=d%25%C3%A9%0D%0A%3A");
+        assert_eq!(read(&Uri::sip("x y:z", "h").to_string()).user.as_deref(), Some("x%20y%3Az"));
+    }
 
-/// The same header parts on both sides, in any order.
-fn same_headers(a: Option<&str>, b: Option<&str>) -> bool {
-    let (a, b) = (a.unwrap_or_default(), b.unwrap_or_default());
-    let within = |a: &str, b: &str| a.split('&').all(|a| b.split('&').any(|b| same_text_any_case(a, b)));
-    a.split('&').count() == b.split('&').count() && within(a, b) && within(b, a)
+    // 3261-19.1.2-b
+    #[test]
+    fn escapes_are_undone_once_and_never_make_two_users_one() {
+        for (text, plain) in [
+            ("%25%34%31", "%41"),
+            ("a%00b", "a\0b"),
+            ("%C3%a9", "é"),
+            ("%", "%"),
+            ("%4", "%4"),
+            ("%zz", "%zz"),
+            ("%+1", "%+1"),
+            ("%FF", "%FF"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(unescape(text), plain);
+        }
+    }
+
+    #[test]
+    fn one_presentity_has_one_key() {
+        for text in [
+            "sip:alice@example.com",
+            "SIPS:%61lice@EXAMPLE.com",
+            "pres:alice@example.com",
+            "sip:alice:secret@example.com;transport=ws?Subject=x",
+        ] {
+            assert_eq!(read(text).address_of_record(), "sip:alice@example.com");
+        }
+        assert_eq!(read("sip:Alice@h:5060").address_of_record(), "sip:Alice@h:5060");
+        assert_eq!(read("sip:H").address_of_record(), "sip:h");
+        assert_eq!(read("urn:X:y").address_of_record(), "urn:X:y");
+    }
 }

@@ -84,7 +84,9 @@ impl Message {
             return Err(ParseError::Missing("Via"));
         }
         for (address, name) in [(self.from()?, "From"), (self.to()?, "To")] {
-            if occurrences(&address.params, "tag") > 1 {
+            let tags = occurrences(&address.params, "tag");
+            // A tag without a value is none, and could get a second one in the response.
+            if tags > 1 || (tags == 1 && address.tag().is_none_or(str::is_empty)) {
                 return Err(ParseError::Header(name));
             }
         }
@@ -161,21 +163,22 @@ impl<'a> Head<'a> {
 fn row(line: &str) -> Option<(Name, String)> {
     let (name, value) = line.split_once(':')?;
     let name = name.trim_end_matches(is_blank);
-    is_token(name).then(|| (Name::from_text(name), without_line_ends(trim(value))))
+    is_token(name).then(|| (Name::from_text(name), without_line_ends(value)))
 }
 
 /// Appends a folded line: the line end and the blanks around it count as one SP (RFC 3261 §7.3.1).
 fn unfold(value: &mut String, line: &str) {
-    let line = trim(line);
+    let line = without_line_ends(line);
     if !value.is_empty() && !line.is_empty() {
         value.push(' ');
     }
-    value.push_str(&without_line_ends(line));
+    value.push_str(&line);
 }
 
-/// A CR inside a line would end it for other readers. NUL stays: quoted pairs may hold it.
+/// A part of a value without the blanks around it. A CR inside a line would end it for other readers and becomes one;
+/// NUL stays: quoted pairs may hold it.
 fn without_line_ends(text: &str) -> String {
-    if text.contains('\r') { text.replace('\r', " ") } else { text.to_owned() }
+    if text.contains('\r') { trim(&text.replace('\r', " ")).to_owned() } else { trim(text).to_owned() }
 }
 
 /// The longest part of `bytes` that is UTF-8, and whether that is all of them.
@@ -273,4 +276,273 @@ fn content_length(headers: &mut Vec<(Name, String)>) -> Result<Option<u64>, Pars
 
 fn occurrences(params: &Params, name: &str) -> usize {
     params.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUIRED: &str = "Via: SIP/2.0/WS h.invalid;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\n\
+                            Call-ID: c1\r\n";
+
+    /// An OPTIONS with the headers that every request has, and `extra`.
+    fn request(extra: &str) -> String {
+        format!("OPTIONS sip:b@h SIP/2.0\r\n{REQUIRED}CSeq: 1 OPTIONS\r\n{extra}")
+    }
+
+    fn response(start: &str) -> String {
+        format!("{start}\r\n{REQUIRED}CSeq: 1 OPTIONS\r\n\r\n")
+    }
+
+    fn read(bytes: impl AsRef<[u8]>) -> Result<Message, ParseError> {
+        Message::parse(bytes.as_ref(), &Limits::default())
+    }
+
+    // 3261-7.5-a, pt-16
+    #[test]
+    fn line_ends_in_front_are_skipped_and_alone_are_a_keep_alive() {
+        assert_eq!(read(format!("\r\n\r\n{}", response("SIP/2.0 200 OK"))).unwrap().status(), Some(200));
+        for text in ["", "\r\n", "\r\n\r\n", "\n"] {
+            assert_eq!(read(text), Err(ParseError::KeepAlive));
+        }
+        assert_eq!(read("x"), Err(ParseError::StartLine));
+        assert_eq!(read("\r\n\0"), Err(ParseError::StartLine));
+        assert_eq!(read(b"\r\n\xFF"), Err(ParseError::Encoding));
+    }
+
+    // 3261-7.1-a, 3261-7.1-b, 3261-7.1-c, 3261-7.1-e
+    #[test]
+    fn request_lines() {
+        let start = |line: &str| read(request("\r\n").replacen("OPTIONS sip:b@h SIP/2.0", line, 1));
+        assert_eq!(start("OPTIONS sip:b@h sip/2.0").unwrap().request_uri(), Some(&Uri::sip("b", "h")));
+        assert!(matches!(
+            start("OPTIONS odd:x SIP/2.0").unwrap().request_uri().unwrap().scheme,
+            Scheme::Other(_)
+        ));
+        assert_eq!(start("options sip:b@h SIP/2.0"), Err(ParseError::CSeqMethod));
+        for (line, error) in [
+            ("OPTIONS <sip:b@h> SIP/2.0", ParseError::StartLine),
+            ("OPTIONS sip:b@h; lr SIP/2.0", ParseError::StartLine),
+            ("OPTIONS  sip:b@h SIP/2.0", ParseError::StartLine),
+            ("OPTIONS sip:b@h  SIP/2.0", ParseError::StartLine),
+            ("OPTIONS sip:b@h SIP/2.0 ", ParseError::StartLine),
+            ("OPTIONS\tsip:b@h SIP/2.0", ParseError::StartLine),
+            ("OPT(IONS sip:b@h SIP/2.0", ParseError::StartLine),
+            ("OPTIONS sip:b@h", ParseError::StartLine),
+            ("OPTIONS sip:b@h HTTP/1.1", ParseError::StartLine),
+            ("OPTIONS sip:b@h SIP/two", ParseError::StartLine),
+            ("OPTIONS sip:b@h SIP/7.0", ParseError::Version),
+            ("OPTIONS sip:b@h SIP/2.01", ParseError::Version),
+        ] {
+            assert_eq!(start(line), Err(error), "{line}");
+        }
+    }
+
+    // 3261-7.2-a, 3261-7.2-b
+    #[test]
+    fn status_lines() {
+        for (line, status, phrase) in [
+            ("SIP/2.0 200 OK", 200, "OK"),
+            ("sip/2.0 100 ", 100, ""),
+            ("SIP/2.0 699", 699, ""),
+            ("SIP/2.0 404 Не найдено, 100 %", 404, "Не найдено, 100 %"),
+        ] {
+            let message = read(response(line)).unwrap();
+            assert_eq!(message.start, StartLine::Response { status, reason: phrase.into() });
+            assert_eq!(message.method(), Method::Options);
+        }
+        for (line, error) in [
+            ("SIP/2.0 99 x", ParseError::StartLine),
+            ("SIP/2.0 099 x", ParseError::StartLine),
+            ("SIP/2.0 700 x", ParseError::StartLine),
+            ("SIP/2.0 4294967301 x", ParseError::StartLine),
+            ("SIP/2.0  200 x", ParseError::StartLine),
+            ("SIP/2.0", ParseError::StartLine),
+            ("SIP/3.0 200 OK", ParseError::Version),
+        ] {
+            assert_eq!(read(response(line)), Err(error), "{line}");
+        }
+    }
+
+    // 3261-7.3.1-a, 3261-7.3.1-b
+    #[test]
+    fn blanks_around_the_colon_and_folded_lines() {
+        let message = read(request(
+            "Subject   :lunch\r\nExpires\t: \r\n 5\r\nX-Fold: \"a\r\n   b\"\r\n\t;c\r\n  \r\n =d \r\n\r\n",
+        ))
+        .unwrap();
+        assert_eq!(message.header(&Name::Subject), Some("lunch"));
+        assert_eq!(message.expires(), Some(5));
+        assert_eq!(message.header(&Name::Other("X-Fold".into())), Some("\"a b\" ;c =d"));
+        assert_eq!(
+            read(request(" fold\r\n\r\n")),
+            Err(ParseError::Header("CSeq")),
+            "folds belong to the row before"
+        );
+    }
+
+    // 3261-7.3.3-a
+    #[test]
+    fn compact_names_in_any_case_and_unknown_names_as_they_came() {
+        let text = "OPTIONS sip:b@h SIP/2.0\r\nv: SIP/2.0/WS h\r\nF: <sip:a@h>\r\nt: <sip:b@h>\r\nI: c1\r\ncseq: 1 OPTIONS\r\n\
+                    m: <sip:c@h>\r\nO: presence\r\nu: a\r\nk: b\r\nS: c\r\ne: d\r\nC: text/plain\r\nx: 90\r\nL: 0\r\n\r\n";
+        let message = read(text).unwrap();
+        let names: Vec<_> = message.headers().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "Via",
+                "From",
+                "To",
+                "Call-ID",
+                "CSeq",
+                "Contact",
+                "Event",
+                "Allow-Events",
+                "Supported",
+                "Subject",
+                "Content-Encoding",
+                "Content-Type",
+                "x"
+            ]
+        );
+    }
+
+    // pt-03
+    #[test]
+    fn a_notify_with_compact_names_and_folds() {
+        let text = "NOTIFY sip:a@h SIP/2.0\r\nv: SIP/2.0/WS  127.0.0.1\r\nf: <sip:b@h>;tag=2\r\nt: <sip:a@h>;tag=1\r\n\
+                    i: c1\r\nCSeq: 2 NOTIFY\r\no: presence\r\nu: presence\r\n\
+                    Subscription-State:\r\n active ;\r\n expires = 59\r\nl: 0\r\n\r\n";
+        let state = read(text).unwrap().subscription_state().unwrap().unwrap();
+        assert_eq!(state.to_string(), "active;expires=59");
+    }
+
+    // 3261-18.3-a, 3261-18.3-b, 3261-18.3-c, 3261-18.3-d, 7118-5-d, 7118-5-f, pt-17
+    #[test]
+    fn the_body_is_as_long_as_content_length_says() {
+        let body = |extra: &str| read(request(extra)).map(|message| message.body);
+        assert_eq!(body("\r\nthe rest"), Ok(b"the rest".to_vec()));
+        assert_eq!(body("l: 3\r\n\r\nthe rest"), Ok(b"the".to_vec()));
+        assert_eq!(body("Content-Length:0\r\n\r\nINVITE sip:x SIP/2.0\r\n"), Ok(vec![]));
+        assert_eq!(body("l: 2\r\n\r\né"), Ok("é".into()));
+        for (extra, error) in [
+            ("l: 9999\r\n\r\nshort", ParseError::Truncated),
+            ("l: 99999999999999999999999999\r\n\r\nshort", ParseError::Truncated),
+            ("l: -1\r\n\r\n", ParseError::Header("Content-Length")),
+            ("l: \r\n\r\n", ParseError::Header("Content-Length")),
+            ("l: 1\r\nl: 2\r\n\r\nab", ParseError::Duplicate("Content-Length")),
+            ("l: 1\r\nl: 1\r\n\r\nab", ParseError::Duplicate("Content-Length")),
+        ] {
+            assert_eq!(body(extra), Err(error), "{extra}");
+        }
+    }
+
+    // 3261-7.4.1-b, pt-15
+    #[test]
+    fn the_body_is_any_bytes_and_the_head_is_utf8() {
+        let mut bytes = request("Subject: é\r\n\r\n").into_bytes();
+        bytes.extend([0, 0xFF, b'\n', 0x80]);
+        assert_eq!(read(&bytes).unwrap().body, [0, 0xFF, b'\n', 0x80]);
+        let mut bytes = request("Subject: ").into_bytes();
+        bytes.extend(b"\xFF\r\n\r\n");
+        assert_eq!(read(&bytes), Err(ParseError::Encoding));
+        assert!(Message::parse_head(&bytes, &Limits::default()).is_some());
+    }
+
+    #[test]
+    fn lf_alone_ends_a_line_and_cr_alone_does_not() {
+        let message = read(request("Subject: \r a\rEvil: b\r\r\n\r\n").replace("\r\n", "\n")).unwrap();
+        assert_eq!(message.header(&Name::Subject), Some("a Evil: b"));
+        assert_eq!(message.body, b"");
+    }
+
+    // 3261-7.3.1-h, 3261-20.16-a
+    #[test]
+    fn what_every_message_needs_stands_once_and_is_well_formed() {
+        let whole = request("Max-Forwards: 1\r\n\r\n");
+        for (line, name) in [
+            ("Via: SIP/2.0/WS h.invalid;branch=z9hG4bK1\r\n", "Via"),
+            ("From: <sip:a@h>;tag=1\r\n", "From"),
+            ("To: <sip:b@h>\r\n", "To"),
+            ("Call-ID: c1\r\n", "Call-ID"),
+            ("CSeq: 1 OPTIONS\r\n", "CSeq"),
+        ] {
+            assert_eq!(read(whole.replace(line, "")), Err(ParseError::Missing(name)));
+            let twice = read(whole.replace(line, &line.repeat(2)));
+            assert_eq!(twice.err(), (name != "Via").then_some(ParseError::Duplicate(name)));
+            let bad = whole.replace(line, &format!("{name}: \r\n"));
+            let error = if name == "Via" { ParseError::Missing(name) } else { ParseError::Header(name) };
+            assert_eq!(read(bad), Err(error));
+        }
+        assert_eq!(
+            read(request("Max-Forwards: 1\r\nMax-Forwards: 1\r\n\r\n")),
+            Err(ParseError::Duplicate("Max-Forwards"))
+        );
+        assert_eq!(read(whole.replace("tag=1", "tag=1;Tag=2")), Err(ParseError::Header("From")));
+        for tag in ["tag", "tag="] {
+            assert_eq!(read(whole.replace("tag=1", tag)), Err(ParseError::Header("From")));
+        }
+        assert_eq!(read(whole.replace("branch=", "branch=x;branch=")), Err(ParseError::Header("Via")));
+        assert_eq!(read(whole.replace("c1", "c 1")), Err(ParseError::Header("Call-ID")));
+        assert_eq!(read(whole.replace("1 OPTIONS", "1 INVITE")), Err(ParseError::CSeqMethod));
+        assert_eq!(read(whole.replace("h.invalid", "h.invalid, bad")), Err(ParseError::Header("Via")));
+        assert!(read(whole.replace("Max-Forwards: 1", "Max-Forwards: 300\r\nDate: tomorrow")).is_ok());
+    }
+
+    #[test]
+    fn header_lines_need_a_name_and_a_colon_and_the_head_an_end() {
+        for extra in
+            ["no colon\r\n\r\n", ": v\r\n\r\n", "a b: v\r\n\r\n", "é: v\r\n\r\n", "Subject: x\r\n", ""]
+        {
+            assert_eq!(read(request(extra)), Err(ParseError::HeaderLine), "{extra}");
+        }
+        assert_eq!(read("OPTIONS sip:b@h SIP/2.0\r\n fold: x\r\n\r\n"), Err(ParseError::HeaderLine));
+    }
+
+    // 3261-x-a
+    #[test]
+    fn each_limit_has_its_own_error() {
+        let text = request("X: 1\r\n\r\n");
+        let exact = Limits { message: text.len(), rows: 6 };
+        assert!(Message::parse(text.as_bytes(), &exact).is_ok());
+        let short = Limits { message: text.len() - 1, ..exact };
+        assert_eq!(Message::parse(text.as_bytes(), &short), Err(ParseError::TooLarge));
+        assert!(Message::parse_head(text.as_bytes(), &short).is_some());
+        let few = Limits { rows: 5, ..exact };
+        assert_eq!(Message::parse(text.as_bytes(), &few), Err(ParseError::TooMany));
+        assert!(Message::parse_head(text.as_bytes(), &few).is_some());
+        let params = text.replace("tag=1", &"a;".repeat(129));
+        assert_eq!(read(params.replace("a;\r\n", "a\r\n")), Err(ParseError::TooMany));
+        assert_eq!(Limits::default().message, 256 * 1024);
+    }
+
+    // 3261-8.2.6-b, 3261-x-b
+    #[test]
+    fn what_can_be_answered_of_a_faulty_request() {
+        let head = |text: &str| Message::parse_head(text.as_bytes(), &Limits::default());
+        for (line, uri) in [
+            ("OPTIONS <sip:b@h> SIP/2.0", ":<sip:b@h>"),
+            ("OPTIONS sip:b@h; lr SIP/2.0", ":sip:b@h; lr"),
+            ("OPTIONS  sip:b@h  SIP/2.0 ", "sip:b@h"),
+            ("OPTIONS sip:b@h SIP/7.0", "sip:b@h"),
+        ] {
+            let text = request("no colon\r\n folded\r\nX: 1\r\nl: 99\r\n\r\n").replacen(
+                "OPTIONS sip:b@h SIP/2.0",
+                line,
+                1,
+            );
+            let message = head(&text).unwrap();
+            assert_eq!(message.request_uri().unwrap().to_string(), uri);
+            let answer = Message::response(&message, 400, Some("t"));
+            assert_eq!(read(answer.to_bytes()).unwrap().status(), Some(400));
+            assert_eq!(message.headers().count(), 6);
+        }
+        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+            assert_eq!(head(&request("\r\n").replacen(&format!("\r\n{name}: "), "\r\nX: ", 1)), None);
+        }
+        for text in ["", "\r\n", "junk", "OPTIONS sip:b@h\r\n", &response("SIP/2.0 200 OK")] {
+            assert_eq!(head(text), None);
+        }
+    }
 }

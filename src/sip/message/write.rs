@@ -222,3 +222,91 @@ pub fn reason_phrase(status: u16) -> &'static str {
         _ => "Global Failure",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::{Method, Scheme, Uri};
+
+    fn text(message: &Message) -> String {
+        String::from_utf8(message.to_bytes()).unwrap()
+    }
+
+    // 3261-7-a, 3261-7.1-d, 3261-7.3.1-a, 3261-7.3.1-c, 3261-20.14-a, 7118-5-f
+    #[test]
+    fn proxies_headers_come_first_and_the_length_in_bytes_last() {
+        let mut message = Message::request(Method::Publish, Uri::sip("bob", "example.com"));
+        message.push(Name::ContentLength, "99");
+        message.push(Name::From, "<sip:a@b>;tag=1");
+        message.push(Name::Via, "SIP/2.0/WS x.invalid;branch=z9hG4bK1");
+        message.push(Name::Other("X-Own".into()), "1");
+        message.push(Name::Route, "<sip:p;lr>");
+        message.push(Name::MaxForwards, "70");
+        message.set_body("text/plain", "é".into());
+        assert_eq!(
+            text(&message),
+            "PUBLISH sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/WS x.invalid;branch=z9hG4bK1\r\nRoute: <sip:p;lr>\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\nX-Own: 1\r\nContent-Type: text/plain\r\n\
+             Content-Length: 2\r\n\r\né"
+        );
+        assert!(text(&Message::response(&message, 200, None)).ends_with("\r\nContent-Length: 0\r\n\r\n"));
+    }
+
+    #[test]
+    fn nothing_in_the_start_line_or_a_name_can_add_a_line() {
+        let mut uri = Uri::sip("a", "h\r\nEvil: 1\0");
+        uri.scheme = Scheme::Other("x y".into());
+        let mut message = Message::request(Method::Other("GET\r\nEvil: ".into()), uri);
+        message.push(Name::Other("X\r\nEvil: 2\r\nY".into()), "v");
+        assert_eq!(
+            text(&message),
+            "GETEvil x%20y:a@h%0D%0AEvil:%201%00 SIP/2.0\r\nXEvil2Y: v\r\nContent-Length: 0\r\n\r\n"
+        );
+        message.start = StartLine::Response { status: 7, reason: "a\r\nEvil: 3\0é".into() };
+        assert!(text(&message).starts_with("SIP/2.0 007 a  Evil: 3 é\r\nX"));
+    }
+
+    #[test]
+    fn a_log_shows_no_secret_and_keeps_the_rest() {
+        let mut message =
+            Message::request(Method::Publish, Uri::parse("sip:bob:hidden1@example.com").unwrap());
+        message.push(Name::To, "<SIPS:bob:hidden2@example.com;x=1>, \"n: x@y\" <sip:c@h:5060;p=q>");
+        message.push(
+            Name::Authorization,
+            "Digest username=\"bob\", nonce=\"n1\", uri=\"sip:bob:hidden3@h\", Response = \"hidden4\", \
+             cnonce=\"hidden5\", qop=auth",
+        );
+        message.push(Name::ProxyAuthorization, "Bearer hidden6,hidden7");
+        message.push(Name::AuthenticationInfo, "nextnonce=\"n2\", rspauth=\"hidden8\"");
+        message.set_body("text/plain", b"body \xFF".to_vec());
+        let text = message.redacted();
+        assert!(!text.contains("hidden"), "{text}");
+        for kept in [
+            "PUBLISH sip:bob:…@example.com SIP/2.0\r\n",
+            "<SIPS:bob:…@example.com;x=1>, \"n: x@y\" <sip:c@h:5060;p=q>",
+            "Digest username=\"bob\", nonce=\"n1\", uri=\"sip:bob:…@h\", Response=\"…\", cnonce=\"…\", qop=auth\r\n",
+            "Proxy-Authorization: Bearer …\r\n",
+            "nextnonce=\"n2\", rspauth=\"…\"",
+            "Content-Length: 6\r\n\r\nbody \u{FFFD}",
+        ] {
+            assert!(text.contains(kept), "{kept} in {text}");
+        }
+    }
+
+    #[test]
+    fn unknown_codes_have_the_phrase_of_their_class() {
+        for (status, phrase) in [
+            (200, "OK"),
+            (202, "Accepted"),
+            (299, "OK"),
+            (412, "Conditional Request Failed"),
+            (423, "Interval Too Brief"),
+            (431, "Bad Request"),
+            (489, "Bad Event"),
+            (577, "Server Internal Error"),
+            (677, "Global Failure"),
+        ] {
+            assert_eq!(reason_phrase(status), phrase);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! When two URIs are the same (RFC 3261 §19.1.4, RFC 3859 §3, RFC 3966 §4).
+
+use super::{Scheme, Unescaped, Uri};
+use crate::sip::Params;
+use core::net::Ipv6Addr;
+
+impl Uri {
+    /// Whether the two URIs are equal by RFC 3261 §19.1.4 (sip, sips), RFC 3859 (pres) or RFC 3966 (tel).
+    /// The rule is not transitive: parameters that only one side has are mostly ignored.
+    #[must_use]
+    pub fn equivalent(&self, other: &Self) -> bool {
+        if self.scheme != other.scheme {
+            return false;
+        }
+        match self.scheme {
+            Scheme::Tel => self.tel_key() == other.tel_key() && same_tel_params(&self.params, &other.params),
+            Scheme::Other(_) => self.host == other.host,
+            Scheme::Sip | Scheme::Sips | Scheme::Pres => {
+                same_option(self.user.as_deref(), other.user.as_deref(), same_text)
+                    && same_option(self.password.as_deref(), other.password.as_deref(), same_text)
+                    && same_host(&self.host, &other.host)
+                    && self.port == other.port
+                    && same_sip_params(&self.params, &other.params)
+                    && same_headers(self.headers.as_deref(), other.headers.as_deref())
+            }
+        }
+    }
+}
+
+fn same_option(a: Option<&str>, b: Option<&str>, same: fn(&str, &str) -> bool) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => same(a, b),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+/// The bytes of `text` for comparison: an escape equals its character unless that is reserved.
+fn compared(text: &str) -> impl Iterator<Item = (u8, bool)> {
+    Unescaped(text.as_bytes()).map(|(byte, escaped)| (byte, escaped && b";/?:@&=+$,".contains(&byte)))
+}
+
+fn same_text(a: &str, b: &str) -> bool {
+    compared(a).eq(compared(b))
+}
+
+fn same_text_any_case(a: &str, b: &str) -> bool {
+    let lower = |(byte, escaped): (u8, bool)| (byte.to_ascii_lowercase(), escaped);
+    compared(a).map(lower).eq(compared(b).map(lower))
+}
+
+/// IPv6 addresses are equal by value, not by text (RFC 5954 §3.2); quirk: `:::` is read as `::` (RFC 5118 §4.10).
+fn same_host(a: &str, b: &str) -> bool {
+    let address = |host: &str| -> Option<Ipv6Addr> {
+        let inner = host.strip_prefix('[')?.strip_suffix(']')?;
+        inner.replacen(":::", "::", 1).parse().ok()
+    };
+    a.eq_ignore_ascii_case(b) || address(a).is_some_and(|value| address(b) == Some(value))
+}
+
+/// Parameters that both have must agree; those with a default or that change where the request goes must stand in
+/// both or in none; others that only one has are ignored.
+fn same_sip_params(a: &Params, b: &Params) -> bool {
+    let agree = |name: &str| {
+        a.contains(name) == b.contains(name) && same_option(a.value(name), b.value(name), same_text_any_case)
+    };
+    ["transport", "user", "ttl", "method", "maddr"].iter().all(|name| agree(name))
+        && a.iter().all(|(name, _)| !b.contains(name) || agree(name))
+}
+
+/// All parameters must be the same, in any order (RFC 3966 §4).
+fn same_tel_params(a: &Params, b: &Params) -> bool {
+    a.len() == b.len()
+        && a.iter().all(|(name, value)| {
+            b.contains(name) && same_option(value, b.value(name), |a, b| a.eq_ignore_ascii_case(b))
+        })
+}
+
+/// The same header parts on both sides, in any order.
+fn same_headers(a: Option<&str>, b: Option<&str>) -> bool {
+    let (a, b) = (a.unwrap_or_default(), b.unwrap_or_default());
+    let within = |a: &str, b: &str| a.split('&').all(|a| b.split('&').any(|b| same_text_any_case(a, b)));
+    a.split('&').count() == b.split('&').count() && within(a, b) && within(b, a)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(a: &str, b: &str) -> bool {
+        let (a, b) = (Uri::parse(a).unwrap(), Uri::parse(b).unwrap());
+        assert_eq!(a.equivalent(&b), b.equivalent(&a), "symmetric");
+        assert!(a.equivalent(&a) && b.equivalent(&b), "reflexive");
+        a.equivalent(&b)
+    }
+
+    // 3261-19.1.4-b, 3261-19.1.4-d, 3261-19.1.4-e
+    #[test]
+    fn uris_that_name_the_same_resource() {
+        for (a, b) in [
+            ("sip:%62ob@north.example;transport=TLS", "sip:bob@NORTH.Example;Transport=tls"),
+            ("sip:dora@north.example", "sip:dora@north.example;fresh=7"),
+            ("sip:dora@north.example;fresh=7", "sip:dora@north.example;lock=yes"),
+            (
+                "sip:north.example;transport=ws;method=PUBLISH?to=sip:eve%40south.example",
+                "sip:north.example;method=publish;transport=WS?TO=sip:eve%40south.example",
+            ),
+            ("sip:a@h?subject=x%20y&priority=low", "sip:a@h?priority=low&subject=x%20y"),
+            ("sip:a@h;x=%6c%72", "sip:a@h;X=LR"),
+            ("sip:a@[2001:db8::1]", "sip:a@[2001:DB8:0:0::0001]"),
+            ("sip:a@[2001:db8:::192.0.2.1]", "sip:a@[2001:db8::192.0.2.1]"),
+            ("pres:a@H.example", "pres:%61@h.example"),
+            ("tel:+1-201-555-0123", "tel:+1(201)555.0123"),
+            ("tel:863;phone-context=A.example;x=1", "tel:8-6-3;X=1;phone-context=a.example"),
+            ("urn:x:1", "URN:x:1"),
+        ] {
+            assert!(same(a, b), "{a} {b}");
+        }
+    }
+
+    // 3261-19.1.4-a, 3261-19.1.4-b, 3261-19.1.4-c, 3261-19.1.4-d, 3261-19.1.4-e
+    #[test]
+    fn uris_that_do_not() {
+        for (a, b) in [
+            ("sip:a@h", "sips:a@h"),
+            ("sip:a@h", "pres:a@h"),
+            ("sip:BOB@north.example;transport=udp", "sip:bob@north.example;transport=UDP"),
+            ("sip:bob@north.example", "sip:bob@north.example:5060"),
+            ("sip:bob@north.example", "sip:bob@north.example;transport=udp"),
+            ("sip:bob@north.example;transport=udp", "sip:bob@north.example;transport=tcp"),
+            ("sip:bob@north.example", "sip:bob@north.example:6000;transport=tcp"),
+            ("sip:dora@north.example;fresh=7", "sip:dora@north.example?Subject=next%20week"),
+            ("sip:bob@phone1.north.example", "sip:bob@192.0.2.7"),
+            ("sip:dora@north.example;lock=yes", "sip:dora@north.example;lock=no"),
+            ("sip:a@h", "sip:a@h;maddr=x"),
+            ("sip:a@h", "sip:a@h;ttl=1"),
+            ("sip:a@h", "sip:a@h;user=phone"),
+            ("sip:a@h", "sip:a@h;method=INVITE"),
+            ("sip:a@h;x", "sip:a@h;x=1"),
+            ("sip:a@h", "sip:a:@h"),
+            ("sip:a:p@h", "sip:a:q@h"),
+            ("sip:a@h", "sip:h"),
+            ("sip:a%3Bb@h", "sip:a;b@h"),
+            ("sip:a%253Bb@h", "sip:a%3Bb@h"),
+            ("sip:a%00@h", "sip:a@h"),
+            ("sip:a@h?x=1&x=1", "sip:a@h?x=1"),
+            ("tel:+1201", "tel:1201"),
+            ("tel:1;ext=2", "tel:1"),
+            ("urn:x:1", "urn:x:2"),
+        ] {
+            assert!(!same(a, b), "{a} {b}");
+        }
+    }
+}
