@@ -385,7 +385,11 @@ fn what_each_reason_does() {
         let view = page.view(id);
         assert!(view.stale && view.subscription.state == Watching::Terminated, "{state}");
         assert_eq!(view.summary.status, Status::Busy, "{state}: the last known state stays");
-        assert_eq!(page.notify(&subscribe, "active;expires=600", ""), 481, "{state}: it does not come back to life");
+        assert_eq!(
+            page.notify(&subscribe, "active;expires=600", ""),
+            481,
+            "{state}: it does not come back to life"
+        );
         match wait {
             Some(0) => page.seconds(1),
             Some(wait) => {

@@ -1,7 +1,41 @@
 //! What a user says of themselves, and the document that says it.
 
-use super::{Presence, Status};
+use super::{Activity, Basic, Contact, Note, Person, Presence, Status, Tuple, UserInput};
 use crate::time::Instant;
+
+/// The text of `other` that says do-not-disturb; RPID has no token for it (ECOSYSTEM convention: with `busy`, so that
+/// a reader that knows only RPID shows busy).
+pub(super) const DO_NOT_DISTURB: &str = "do-not-disturb";
+
+/// The activities of RPID (RFC 4480 §3.2; `lunch` is in its prose only, decision C14).
+const ACTIVITIES: &[&str] = &[
+    "appointment",
+    "away",
+    "breakfast",
+    "busy",
+    "dinner",
+    "holiday",
+    "in-transit",
+    "looking-for-work",
+    "lunch",
+    "meal",
+    "meeting",
+    "on-the-phone",
+    "performance",
+    "permanent-absence",
+    "playing",
+    "presentation",
+    "shopping",
+    "sleeping",
+    "spectator",
+    "steering",
+    "travel",
+    "tv",
+    "unknown",
+    "vacation",
+    "working",
+    "worship",
+];
 
 /// The arguments of `publish()`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +57,65 @@ impl PublishedState {
     /// same in each document: RFC 3903 §10.4) and the time `now`.
     #[must_use]
     pub fn document(&self, entity: &str, device: &str, now: Instant) -> Presence {
-        let _ = (entity, device, now);
-        todo!()
+        let notes: Vec<Note> =
+            self.note.iter().map(|text| Note { lang: None, text: text.trim().to_owned() }).collect();
+        let mut activities: Vec<Activity> = self.implied().iter().map(|word| self.activity(word)).collect();
+        for word in self.activities.iter().map(|word| word.trim()).filter(|word| !word.is_empty()) {
+            let activity = self.activity(word);
+            if !activities.contains(&activity) {
+                activities.push(activity);
+            }
+        }
+        let basic = match self.status {
+            Status::Unknown => None,
+            Status::Offline => Some(Basic::Closed),
+            Status::Available | Status::Away | Status::Busy | Status::OnThePhone | Status::DoNotDisturb => {
+                Some(Basic::Open)
+            }
+        };
+        let tuple = Tuple {
+            id: ["t", device].concat(),
+            basic,
+            contact: Some(Contact { uri: entity.to_owned(), priority: None }),
+            notes: notes.clone(),
+            timestamp: Some(now),
+            ..Tuple::default()
+        };
+        let person = Person {
+            id: ["p", device].concat(),
+            activities,
+            user_input: self.idle.then_some(UserInput { idle: true, last_input: None, threshold: None }),
+            notes,
+            timestamp: Some(now),
+            ..Person::default()
+        };
+        Presence {
+            entity: entity.to_owned(),
+            tuples: vec![tuple],
+            persons: vec![person],
+            ..Presence::default()
+        }
+    }
+
+    /// The activities that say the status to a reader that knows RPID.
+    const fn implied(&self) -> &'static [&'static str] {
+        match self.status {
+            Status::Unknown | Status::Offline | Status::Available => &[],
+            Status::Away => &["away"],
+            Status::Busy => &["busy"],
+            Status::OnThePhone => &["on-the-phone"],
+            Status::DoNotDisturb => &["busy", DO_NOT_DISTURB],
+        }
+    }
+
+    fn activity(&self, word: &str) -> Activity {
+        let known = ACTIVITIES.contains(&word);
+        Activity {
+            name: if known { word } else { "other" }.to_owned(),
+            other: (!known).then(|| word.to_owned()),
+            from: None,
+            until: self.until,
+            note: None,
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! An agent whose server is the test: it reads what the agent sends, message by message, and answers by hand.
 
 use super::START;
-use sip_presence::agent::{Agent, Config, ConnectionState, Credentials, Event, Failure, Output, View, WatchId};
+use sip_presence::agent::{
+    Agent, Config, ConnectionState, Credentials, Event, Failure, Output, View, WatchId,
+};
 use sip_presence::sip::auth::Secret;
 use sip_presence::sip::{Limits, Message, Name, NameAddr, Uri};
 use sip_presence::time::{Duration, Instant};
@@ -205,7 +207,9 @@ impl Page {
                 Event::Error(failure)
                 | Event::Published { result: Err(failure), .. }
                 | Event::Fetched { result: Err(failure), .. }
-                | Event::Connection(ConnectionState::Reconnecting { reason: failure, .. }) => Some(failure.clone()),
+                | Event::Connection(ConnectionState::Reconnecting { reason: failure, .. }) => {
+                    Some(failure.clone())
+                }
                 _ => None,
             })
             .collect()

@@ -1,0 +1,34 @@
+//! PIDF with the data model and RPID activities: read and write (RFC 3863, RFC 4479, RFC 4480).
+
+mod read;
+mod tree;
+mod write;
+
+pub use read::read;
+pub use write::write;
+
+/// Namespace of PIDF.
+pub(super) const PIDF_NS: &str = "urn:ietf:params:xml:ns:pidf";
+/// Namespace of the data model.
+pub(super) const DM_NS: &str = "urn:ietf:params:xml:ns:pidf:data-model";
+/// Namespace of RPID.
+pub(super) const RPID_NS: &str = "urn:ietf:params:xml:ns:pidf:rpid";
+
+/// How large a document may be. Each bound has its own [`super::DocumentError::Limit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the document.
+    pub bytes: usize,
+    /// Nesting of elements.
+    pub depth: usize,
+    /// Elements in all.
+    pub elements: usize,
+    /// Attributes of one element.
+    pub attributes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: 256 * 1024, depth: 32, elements: 10_000, attributes: 64 }
+    }
+}

@@ -1,0 +1,273 @@
+//! Bytes to a small tree of elements with their namespaces resolved, strictly or laxly, within limits.
+//!
+//! No DOCTYPE, no entity but XML's five and character references; the declared encoding is ignored, because the
+//! bodies of SIP are UTF-8 (QUIRKS of FreeSWITCH: declares ISO-8859-1, sends UTF-8).
+
+use super::Limits;
+use crate::presence::DocumentError;
+use quick_xml::Reader;
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::{BytesRef, BytesStart, Event};
+
+/// An element.
+#[derive(Debug, Default)]
+pub(super) struct Element {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) children: Vec<Self>,
+    /// The text directly inside, references resolved.
+    pub(super) text: String,
+    /// `xml:lang` in scope.
+    pub(super) lang: Option<String>,
+}
+
+/// An attribute that is not a namespace declaration.
+#[derive(Debug)]
+pub(super) struct Attribute {
+    /// Empty for attributes without prefix.
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) value: String,
+}
+
+impl Element {
+    /// The value of the attribute `name` without a namespace.
+    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|a| a.namespace.is_empty() && a.name == name).map(|a| a.value.as_str())
+    }
+
+    /// All text inside, children's included, trimmed.
+    pub(super) fn all_text(&self) -> String {
+        let mut text = String::new();
+        self.collect(&mut text);
+        text.trim().to_owned()
+    }
+
+    fn collect(&self, into: &mut String) {
+        into.push_str(&self.text);
+        for child in &self.children {
+            child.collect(into);
+        }
+    }
+}
+
+/// Whether a fault ends the reading or is read over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Strict,
+    Lax,
+}
+
+/// Prefix and namespace, innermost last.
+type Scope = Vec<(String, String)>;
+
+struct Open {
+    element: Element,
+    /// Length of the scope outside of the element.
+    scope: usize,
+    /// The name as written, with its prefix.
+    raw_name: String,
+}
+
+/// The root element of `text`.
+pub(super) fn parse(text: &str, limits: &Limits, mode: Mode) -> Result<Element, DocumentError> {
+    let mut reader = Reader::from_str(text);
+    let config = reader.config_mut();
+    config.expand_empty_elements = true;
+    config.check_end_names = false;
+    config.allow_dangling_amp = mode == Mode::Lax;
+    config.allow_unmatched_ends = true;
+    let mut scope: Scope = vec![("xml".to_owned(), "http://www.w3.org/XML/1998/namespace".to_owned())];
+    let mut open: Vec<Open> = Vec::new();
+    let mut root = None;
+    let mut count = 0_usize;
+    loop {
+        let event = match reader.read_event() {
+            Ok(event) => event,
+            // Laxly, what came before the fault is kept.
+            Err(_) if mode == Mode::Lax && (!open.is_empty() || root.is_some()) => break,
+            Err(_) => return Err(DocumentError::Malformed),
+        };
+        match event {
+            Event::Start(start) => {
+                count += 1;
+                if count > limits.elements {
+                    return Err(DocumentError::Limit("elements"));
+                }
+                if open.len() >= limits.depth {
+                    return Err(DocumentError::Limit("depth"));
+                }
+                if root.is_some() {
+                    if mode == Mode::Strict {
+                        return Err(DocumentError::Malformed);
+                    }
+                    break;
+                }
+                let outer = open.last().and_then(|open| open.element.lang.clone());
+                open.push(start_element(&start, &mut scope, outer, limits, mode)?);
+            }
+            Event::End(end) => {
+                let name = end.name();
+                let matches = open.last().is_some_and(|open| open.raw_name == name.as_ref());
+                if !matches && mode == Mode::Strict {
+                    return Err(DocumentError::Malformed);
+                }
+                // An unmatched end tag closes up to its start, or is dropped if there is none.
+                if open.iter().any(|open| open.raw_name == name.as_ref()) {
+                    while let Some(closed) = open.pop() {
+                        let done = closed.raw_name == name.as_ref();
+                        close(closed, &mut open, &mut root, &mut scope);
+                        if done {
+                            break;
+                        }
+                    }
+                }
+            }
+            Event::Text(text) => add_text(&mut open, &text, mode)?,
+            Event::CData(text) => add_text(&mut open, &text, mode)?,
+            Event::GeneralRef(reference) => {
+                let text = resolve(&reference, mode)?;
+                add_text(&mut open, &text, mode)?;
+            }
+            Event::DocType(_) => return Err(DocumentError::Entity),
+            Event::Eof => break,
+            Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+        }
+    }
+    if !open.is_empty() && mode == Mode::Strict {
+        return Err(DocumentError::Malformed);
+    }
+    while let Some(closed) = open.pop() {
+        close(closed, &mut open, &mut root, &mut scope);
+    }
+    root.ok_or(DocumentError::Malformed)
+}
+
+fn close(closed: Open, open: &mut [Open], root: &mut Option<Element>, scope: &mut Scope) {
+    scope.truncate(closed.scope);
+    match open.last_mut() {
+        Some(parent) => parent.element.children.push(closed.element),
+        None => *root = Some(closed.element),
+    }
+}
+
+fn add_text(open: &mut [Open], text: &str, mode: Mode) -> Result<(), DocumentError> {
+    if text.contains('\0') {
+        return Err(DocumentError::Malformed);
+    }
+    match open.last_mut() {
+        Some(open) => open.element.text.push_str(text),
+        None if mode == Mode::Strict
+            && !text.trim_matches(['\u{feff}', ' ', '\t', '\r', '\n']).is_empty() =>
+        {
+            return Err(DocumentError::Malformed);
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// A character reference or one of XML's five entities.
+fn resolve(reference: &BytesRef<'_>, mode: Mode) -> Result<String, DocumentError> {
+    if let Ok(Some(character)) = reference.resolve_char_ref() {
+        return Ok(character.to_string());
+    }
+    let name: &str = reference;
+    if let Some(text) = resolve_predefined_entity(name) {
+        return Ok(text.to_owned());
+    }
+    if name.starts_with('#') && mode == Mode::Lax {
+        return Ok(String::new());
+    }
+    Err(if name.starts_with('#') { DocumentError::Malformed } else { DocumentError::Entity })
+}
+
+fn start_element(
+    start: &BytesStart<'_>,
+    scope: &mut Scope,
+    outer_lang: Option<String>,
+    limits: &Limits,
+    mode: Mode,
+) -> Result<Open, DocumentError> {
+    let outside = scope.len();
+    let mut raw: Vec<(String, String)> = Vec::new();
+    for attribute in start.attributes().with_checks(mode == Mode::Strict) {
+        let attribute = match attribute {
+            Ok(attribute) => attribute,
+            Err(_) if mode == Mode::Lax => break,
+            Err(_) => return Err(DocumentError::Malformed),
+        };
+        if raw.len() >= limits.attributes {
+            return Err(DocumentError::Limit("attributes"));
+        }
+        let key: &str = attribute.key.as_ref();
+        let value = unescape_attribute(&attribute.value, mode)?;
+        match key.strip_prefix("xmlns") {
+            Some("") => scope.push((String::new(), value)),
+            Some(prefix) if prefix.starts_with(':') => scope.push((prefix[1..].to_owned(), value)),
+            Some(_) | None => raw.push((key.to_owned(), value)),
+        }
+    }
+    let mut element = Element { lang: outer_lang, ..Element::default() };
+    for (key, value) in raw {
+        let (prefix, name) = key.split_once(':').unwrap_or(("", &key));
+        let namespace = if prefix.is_empty() { String::new() } else { lookup(scope, prefix, mode)? };
+        if name == "lang" && prefix == "xml" {
+            element.lang = Some(value.clone()).filter(|lang| !lang.is_empty());
+        }
+        element.attributes.push(Attribute { namespace, name: name.to_owned(), value });
+    }
+    let name = start.name();
+    let raw_name = name.as_ref().to_owned();
+    let (prefix, local) = raw_name.split_once(':').unwrap_or(("", &raw_name));
+    element.namespace = if prefix.is_empty() {
+        scope.iter().rev().find(|(p, _)| p.is_empty()).map(|(_, ns)| ns.clone()).unwrap_or_default()
+    } else {
+        lookup(scope, prefix, mode)?
+    };
+    element.name = local.to_owned();
+    Ok(Open { element, scope: outside, raw_name })
+}
+
+/// The namespace of `prefix`. Laxly, an undeclared prefix stands for itself.
+fn lookup(scope: &Scope, prefix: &str, mode: Mode) -> Result<String, DocumentError> {
+    match scope.iter().rev().find(|(p, _)| p == prefix) {
+        Some((_, namespace)) => Ok(namespace.clone()),
+        None if mode == Mode::Lax => Ok(prefix.to_owned()),
+        None => Err(DocumentError::Malformed),
+    }
+}
+
+fn unescape_attribute(value: &str, mode: Mode) -> Result<String, DocumentError> {
+    let mut text = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = rest.find('&') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let name = rest.split(';').next().unwrap_or_default();
+        if name.len() == rest.len() {
+            if mode == Mode::Strict {
+                return Err(DocumentError::Malformed);
+            }
+            text.push('&');
+            continue;
+        }
+        let resolved = resolve(&BytesRef::new(name), mode);
+        match resolved {
+            Ok(resolved) => text.push_str(&resolved),
+            // `?a=1&b=2;c` in a URI is not an entity.
+            Err(_) if mode == Mode::Lax => {
+                text.push('&');
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        rest = &rest[name.len() + 1..];
+    }
+    text.push_str(rest);
+    if text.contains('\0') {
+        return Err(DocumentError::Malformed);
+    }
+    Ok(text)
+}
