@@ -325,6 +325,7 @@ impl Subscriber {
         let tag = response.to().ok().and_then(|to| to.tag().map(str::to_owned));
         if let Some(dialog) = &mut self.dialog {
             if dialog.remote_tag() != tag.as_deref() {
+                self.schedule_refresh(now);
                 return;
             }
             if let Ok(contact) = response.contact() {
@@ -503,7 +504,8 @@ impl Subscriber {
         }
         let left =
             self.expires_at.unwrap_or(now + Duration::from_secs(u64::from(self.plan.expires))).since(now);
-        self.refresh_at = Some(now + left.part(2).max(Duration::from_secs(1)));
+        let half = now + left.part(2).max(Duration::from_secs(1));
+        self.refresh_at = earliest(self.refresh_at, Some(half));
     }
 
     /// A failure that leaves the subscription as it is until it expires (RFC 6665 §4.1.2.2).
