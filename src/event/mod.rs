@@ -3,9 +3,13 @@
 //! Nothing here knows presence. May use: `dialog`, `transaction`, `sip`, `random`, `time`.
 
 mod backoff;
+pub mod compositor;
+pub mod notifier;
 pub mod publisher;
 pub mod subscriber;
 
 pub use backoff::Backoff;
+pub use compositor::Compositor;
+pub use notifier::Notifier;
 pub use publisher::Publisher;
 pub use subscriber::Subscriber;

@@ -1,0 +1,219 @@
+//! What a presence server is made from: plain data, read from JSON.
+
+use crate::sip::auth::{Algorithm, Secret};
+use core::fmt;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Everything a server needs to know at its start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Config {
+    /// The domain it serves: the host part of its users' addresses.
+    pub domain: String,
+    /// The protection domain of its challenges; the domain if it is empty.
+    pub realm: String,
+    /// Its users by name.
+    pub users: BTreeMap<String, User>,
+    /// Digest algorithms, most preferred first (RFC 8760 §2.3).
+    pub algorithms: Vec<String>,
+    /// Who may watch whom.
+    pub rules: Rules,
+    /// Shortest life of a subscription, publication or registration, in seconds.
+    pub min_expires: u32,
+    /// Longest life, in seconds.
+    pub max_expires: u32,
+    /// How long a nonce is good, in seconds.
+    pub nonce_lifetime: u32,
+    /// Shortest time between two notifications of changes to one watcher, in milliseconds (RFC 3856 §6.10).
+    pub notify_interval: u32,
+    /// How much is too much.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            domain: String::new(),
+            realm: String::new(),
+            users: BTreeMap::new(),
+            algorithms: vec!["SHA-256".to_owned(), "MD5".to_owned()],
+            rules: Rules::default(),
+            min_expires: 10,
+            max_expires: 3600,
+            nonce_lifetime: 300,
+            notify_interval: 5000,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What proves that someone is this user.
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+pub enum User {
+    /// The password.
+    Password(String),
+    /// Its hashes `H(user:realm:password)` by algorithm, so that the file holds no password.
+    Hashes {
+        /// Hexadecimal, by algorithm name.
+        ha1: BTreeMap<String, String>,
+    },
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("User(…)")
+    }
+}
+
+impl User {
+    /// The secret for digest.
+    #[must_use]
+    pub fn secret(&self) -> Secret {
+        match self {
+            Self::Password(password) => Secret::Password(password.clone()),
+            Self::Hashes { ha1 } => Secret::Ha1(
+                ha1.iter()
+                    .filter_map(|(name, hash)| Some((Algorithm::from_token(Some(name))?.0, hash.clone())))
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// What a watcher gets (RFC 5025 §3.2.1), from least to most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// Refused.
+    Block,
+    /// Waits until the presentity decides.
+    Confirm,
+    /// Sees the presentity offline, whatever is true.
+    PoliteBlock,
+    /// Sees what is published.
+    Allow,
+}
+
+/// Who may watch whom.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Rules {
+    /// For watchers that no rule names.
+    #[serde(rename = "default")]
+    pub otherwise: Decision,
+    /// Rules by name; of several that match, the one that gives most holds (RFC 5025 §3.2.1).
+    pub watchers: Vec<Rule>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { otherwise: Decision::Confirm, watchers: Vec::new() }
+    }
+}
+
+/// One rule.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// The user who is watched; every user if it is absent.
+    #[serde(default)]
+    pub presentity: Option<String>,
+    /// The user who watches.
+    pub watcher: String,
+    /// What the watcher gets.
+    pub decision: Decision,
+}
+
+/// How much is too much. Each bound is answered in its own way, see the field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections; one more is closed with 1013.
+    pub connections: usize,
+    /// Subscriptions of one connection; one more gets 503.
+    pub subscriptions: usize,
+    /// Publications of one user; one more gets 503.
+    pub publications: usize,
+    /// Registered contacts of one user; one more gets 503.
+    pub contacts: usize,
+    /// Bytes of a message; a larger one gets 513.
+    pub message: usize,
+    /// Malformed messages of one connection; one more closes it with 1002.
+    pub malformed: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            subscriptions: 10_000,
+            publications: 16,
+            contacts: 16,
+            message: 256 * 1024,
+            malformed: 100,
+        }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads JSON; an unknown field is an error.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the place.
+    pub fn from_json(json: &str) -> Result<Self, ConfigError> {
+        serde_json::from_str(json).map_err(|error| ConfigError(error.to_string()))
+    }
+
+    pub(super) fn check(&mut self) -> Result<(), ConfigError> {
+        let error = |text: &str| Err(ConfigError(text.to_owned()));
+        if self.domain.is_empty() {
+            return error("domain: give the host part of your users' addresses, such as \"example.com\"");
+        }
+        self.domain.make_ascii_lowercase();
+        if self.realm.is_empty() {
+            self.realm.clone_from(&self.domain);
+        }
+        if self.algorithms().is_empty() {
+            return error("algorithms: give at least one of \"SHA-512-256\", \"SHA-256\", \"MD5\"");
+        }
+        if self.min_expires > self.max_expires || self.max_expires == 0 {
+            return error("minExpires, maxExpires: the least must not be above the most, and the most not 0");
+        }
+        Ok(())
+    }
+
+    /// The algorithms of the challenges.
+    pub(super) fn algorithms(&self) -> Vec<Algorithm> {
+        let known = self.algorithms.iter().filter_map(|name| Algorithm::from_token(Some(name)));
+        known.filter(|(_, session)| !session).map(|(algorithm, _)| algorithm).collect()
+    }
+
+    /// What `watcher` gets from `presentity`; both are user names.
+    pub(super) fn decide(&self, presentity: &str, watcher: &str) -> Decision {
+        if presentity == watcher {
+            return Decision::Allow;
+        }
+        self.rules
+            .watchers
+            .iter()
+            .filter(|rule| rule.watcher == watcher)
+            .filter(|rule| rule.presentity.as_deref().is_none_or(|name| name == presentity))
+            .map(|rule| rule.decision)
+            .max()
+            .unwrap_or(self.rules.otherwise)
+    }
+}

@@ -1,0 +1,162 @@
+//! Which connection a user is reached over (RFC 3261 §10.3). A contact lives no longer than its connection.
+
+use super::ConnectionId;
+use crate::sip::{Message, Name, NameAddr, Uri};
+use crate::time::{Duration, Instant};
+use std::collections::BTreeMap;
+
+#[derive(Default)]
+pub(super) struct Registrar {
+    by_user: BTreeMap<String, Vec<Binding>>,
+}
+
+pub(super) struct Binding {
+    pub(super) contact: NameAddr,
+    pub(super) connection: ConnectionId,
+    expires_at: Instant,
+    call_id: String,
+    sequence: u32,
+}
+
+/// The bounds of a registration.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) least: u32,
+    pub(super) most: u32,
+    pub(super) contacts: usize,
+}
+
+impl Registrar {
+    /// Processes a REGISTER of `user`, completely or not at all. `Err` is the status code of the refusal.
+    pub(super) fn handle_register(
+        &mut self,
+        user: &str,
+        request: &Message,
+        connection: ConnectionId,
+        bounds: Bounds,
+        now: Instant,
+    ) -> Result<(), u16> {
+        let sequence = request.cseq().map_err(|_| 400_u16)?.number;
+        let wildcard = request.list(&Name::Contact).any(|contact| contact.trim() == "*");
+        if wildcard {
+            if request.expires() != Some(0) || request.list(&Name::Contact).count() > 1 {
+                return Err(400);
+            }
+            self.by_user.remove(user);
+            return Ok(());
+        }
+        let contacts = request.addresses(&Name::Contact).map_err(|_| 400_u16)?;
+        let mut bindings = self.by_user.remove(user).unwrap_or_default();
+        let before = bindings.len();
+        let result = Self::apply(&mut bindings, contacts, request, sequence, connection, bounds, now);
+        if result.is_err() {
+            bindings.truncate(before);
+        }
+        if !bindings.is_empty() {
+            self.by_user.insert(user.to_owned(), bindings);
+        }
+        result
+    }
+
+    fn apply(
+        bindings: &mut Vec<Binding>,
+        contacts: Vec<NameAddr>,
+        request: &Message,
+        sequence: u32,
+        connection: ConnectionId,
+        bounds: Bounds,
+        now: Instant,
+    ) -> Result<(), u16> {
+        let asked = |contact: &NameAddr| {
+            contact.params.value("expires").and_then(|text| text.parse().ok()).or_else(|| request.expires())
+        };
+        // All checks come before the first change.
+        for contact in &contacts {
+            if asked(contact).is_some_and(|seconds| seconds > 0 && seconds < bounds.least) {
+                return Err(423);
+            }
+        }
+        let is_old = |binding: &Binding| binding.call_id == request.call_id() && binding.sequence >= sequence;
+        if bindings.iter().any(|b| is_old(b) && contacts.iter().any(|c| same(&b.contact, c))) {
+            return Err(500);
+        }
+        for contact in contacts {
+            let seconds = asked(&contact).unwrap_or(bounds.most).min(bounds.most);
+            bindings.retain(|binding| !same(&binding.contact, &contact));
+            if seconds == 0 {
+                continue;
+            }
+            if bindings.len() >= bounds.contacts {
+                return Err(503);
+            }
+            bindings.push(Binding {
+                contact,
+                connection,
+                expires_at: now + Duration::from_secs(u64::from(seconds)),
+                call_id: request.call_id().to_owned(),
+                sequence,
+            });
+        }
+        Ok(())
+    }
+
+    /// The contacts of `user` as the 200 lists them.
+    pub(super) fn contacts(&self, user: &str, now: Instant) -> Vec<String> {
+        let bindings = self.by_user.get(user).into_iter().flatten();
+        bindings
+            .filter(|binding| binding.expires_at > now)
+            .map(|binding| {
+                let mut contact = binding.contact.clone();
+                let left = binding.expires_at.since(now).as_secs().to_string();
+                contact.params.set("expires", Some(&left));
+                contact.to_string()
+            })
+            .collect()
+    }
+
+    /// The newest contact of `user`.
+    pub(super) fn newest(&self, user: &str, now: Instant) -> Option<&Binding> {
+        self.by_user.get(user)?.iter().rev().find(|binding| binding.expires_at > now)
+    }
+
+    /// The connection behind a contact: the target of a request inside a dialog. Host and parameters may have been
+    /// rewritten on the way, the user part is unique.
+    pub(super) fn connection_of(&self, target: &Uri, now: Instant) -> Option<ConnectionId> {
+        let bindings = self.by_user.values().flatten();
+        bindings
+            .filter(|binding| binding.expires_at > now)
+            .find(|binding| {
+                let uri = &binding.contact.uri;
+                uri.user.is_some() && uri.user == target.user && uri.host.eq_ignore_ascii_case(&target.host)
+            })
+            .map(|binding| binding.connection)
+    }
+
+    pub(super) fn handle_disconnected(&mut self, connection: ConnectionId) {
+        self.drop_bindings(|binding| binding.connection == connection);
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.drop_bindings(|binding| binding.expires_at <= now);
+    }
+
+    fn drop_bindings(&mut self, gone: impl Fn(&Binding) -> bool) {
+        self.by_user.retain(|_, bindings| {
+            bindings.retain(|binding| !gone(binding));
+            !bindings.is_empty()
+        });
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.by_user.values().flatten().map(|binding| binding.expires_at).min()
+    }
+}
+
+/// Whether both are contacts of one instance (RFC 5626 §4.1), or the same address.
+fn same(one: &NameAddr, other: &NameAddr) -> bool {
+    let instance = |contact: &NameAddr| contact.params.value("+sip.instance").map(str::to_owned);
+    match (instance(one), instance(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.uri.equivalent(&other.uri),
+    }
+}
