@@ -17,7 +17,10 @@ macro_rules! names {
             /// The name that `text` spells, in any case, long or compact.
             #[must_use]
             pub fn from_text(text: &str) -> Self {
-                $(if text.eq_ignore_ascii_case($long) $(|| text.eq_ignore_ascii_case($compact))? {
+                // The lengths first: they tell nearly all names apart.
+                $(if text.len() == $long.len() && text.eq_ignore_ascii_case($long)
+                    $(|| text.len() == 1 && text.eq_ignore_ascii_case($compact))?
+                {
                     return Self::$variant;
                 })*
                 Self::Other(text.to_owned())
