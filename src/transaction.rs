@@ -101,6 +101,11 @@ impl<T> ClientTransactions<T> {
         core::mem::take(&mut self.open).into_values().map(|open| open.owner).collect()
     }
 
+    /// Ends the transactions whose owner is not to be kept, without telling it: their connection is gone.
+    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.open.retain(|_, open| keep(&open.owner));
+    }
+
     /// When Timer F fires next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {

@@ -1,5 +1,5 @@
 //! The subscriber, row by row of its state table (RFC 6665 §4.1, RFC 3856 §6.8, §6.9).
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 mod common;
 

@@ -32,7 +32,13 @@ impl<D> Default for Compositor<D> {
 
 impl<D> Compositor<D> {
     /// Stores a new publication of `resource` and returns its entity-tag, which was never used before.
-    pub fn insert(&mut self, resource: &str, document: D, expires_at: Instant, random: &mut Random) -> String {
+    pub fn insert(
+        &mut self,
+        resource: &str,
+        document: D,
+        expires_at: Instant,
+        random: &mut Random,
+    ) -> String {
         let tag = random.token();
         let publication = Publication { tag: tag.clone(), document, expires_at };
         self.resources.entry(resource.to_owned()).or_default().push(publication);

@@ -78,7 +78,12 @@ impl Notifier {
     ///
     /// # Errors
     /// The status code of the refusal: 481 for another dialog or event, 500 out of order. Nothing was changed then.
-    pub fn handle_subscribe(&mut self, subscribe: &Message, expires: Duration, now: Instant) -> Result<(), u16> {
+    pub fn handle_subscribe(
+        &mut self,
+        subscribe: &Message,
+        expires: Duration,
+        now: Instant,
+    ) -> Result<(), u16> {
         let from = subscribe.from().map_err(|_| 400_u16)?;
         let event = subscribe.event().map_err(|_| 400_u16)?;
         if self.dialog.remote_tag() != from.tag() || event.is_none_or(|event| !event.matches(&self.event)) {

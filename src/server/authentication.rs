@@ -83,7 +83,10 @@ impl Authentication {
         let rows = request.credentials(&Name::Authorization);
         let rows = rows.into_iter().chain(request.credentials(&Name::ProxyAuthorization));
         let mut denied = Denied::Challenge;
-        for row in rows.filter(|row| row.realm == self.realm) {
+        for row in rows {
+            if row.realm != self.realm {
+                continue;
+            }
             match self.verify_row(&row, request, config, now) {
                 Ok(user) => return Ok(user),
                 Err(Denied::Stale) => denied = Denied::Stale,

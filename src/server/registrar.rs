@@ -10,6 +10,7 @@ pub(super) struct Registrar {
     by_user: BTreeMap<String, Vec<Binding>>,
 }
 
+#[derive(Clone)]
 pub(super) struct Binding {
     pub(super) contact: NameAddr,
     pub(super) connection: ConnectionId,
@@ -46,16 +47,11 @@ impl Registrar {
             return Ok(());
         }
         let contacts = request.addresses(&Name::Contact).map_err(|_| 400_u16)?;
-        let mut bindings = self.by_user.remove(user).unwrap_or_default();
-        let before = bindings.len();
-        let result = Self::apply(&mut bindings, contacts, request, sequence, connection, bounds, now);
-        if result.is_err() {
-            bindings.truncate(before);
-        }
-        if !bindings.is_empty() {
-            self.by_user.insert(user.to_owned(), bindings);
-        }
-        result
+        let mut bindings = self.by_user.get(user).cloned().unwrap_or_default();
+        Self::apply(&mut bindings, contacts, request, sequence, connection, bounds, now)?;
+        self.by_user.insert(user.to_owned(), bindings);
+        self.by_user.retain(|_, bindings| !bindings.is_empty());
+        Ok(())
     }
 
     fn apply(
@@ -70,7 +66,6 @@ impl Registrar {
         let asked = |contact: &NameAddr| {
             contact.params.value("expires").and_then(|text| text.parse().ok()).or_else(|| request.expires())
         };
-        // All checks come before the first change.
         for contact in &contacts {
             if asked(contact).is_some_and(|seconds| seconds > 0 && seconds < bounds.least) {
                 return Err(423);

@@ -1,6 +1,6 @@
 //! What the tests share: [`Page`], an agent whose server is the test itself, and [`World`], agents with a real
 //! presence server, a virtual clock and a link that can fail.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
+#![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 pub mod page;
 #[cfg(feature = "server")]

@@ -1,1 +1,350 @@
+//! Agents and a real presence server on a virtual clock, with a link between them that can be slow, cut, silent, or
+//! end with a restart of the server. Everything follows from the seed.
 
+use super::START;
+use sip_presence::agent::{self, Agent, Credentials, Event, RequestId, View, WatchId};
+use sip_presence::presence::{PublishedState, Status};
+use sip_presence::random::Random;
+use sip_presence::server::{self, ConnectionId, Server};
+use sip_presence::sip::auth::Secret;
+use sip_presence::sip::{Limits, Message, Uri};
+use sip_presence::time::{Duration, Instant, earliest};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// The server's domain.
+pub const DOMAIN: &str = "example.com";
+
+/// One agent and its end of the link.
+pub struct Seat {
+    pub name: String,
+    pub agent: Agent,
+    connection: Option<ConnectionId>,
+    cut: bool,
+    pub events: Vec<Event>,
+    /// Every view told, oldest first.
+    pub views: Vec<Rc<View>>,
+}
+
+enum Delivery {
+    Open(usize),
+    ToServer(ConnectionId, Vec<u8>),
+    ToAgent(ConnectionId, Vec<u8>),
+    Refuse(usize),
+    Lose(usize, ConnectionId, u16),
+}
+
+/// A message that crossed, as the test sees it.
+pub struct Crossing {
+    pub at: Instant,
+    pub from_server: bool,
+    pub connection: ConnectionId,
+    pub message: Message,
+}
+
+pub struct World {
+    pub now: Instant,
+    pub server: Server,
+    config: server::Config,
+    pub seats: Vec<Seat>,
+    wire: BTreeMap<(Instant, u64), Delivery>,
+    order: u64,
+    next_connection: u32,
+    random: Random,
+    /// How long a message is on its way, at least and at most.
+    pub latency: (u64, u64),
+    /// The server takes messages and never answers.
+    pub silent: bool,
+    pub log: Vec<Crossing>,
+}
+
+impl World {
+    /// A server with the users alice, bob, carol and dave, where everybody may watch everybody.
+    pub fn new(seed: u8) -> Self {
+        Self::with(seed, |_| {})
+    }
+
+    pub fn with(seed: u8, adjust: impl FnOnce(&mut server::Config)) -> Self {
+        let mut config = server::Config { domain: DOMAIN.to_owned(), ..server::Config::default() };
+        for name in ["alice", "bob", "carol", "dave"] {
+            let password = ["pw-", name].concat();
+            config.users.insert(name.to_owned(), server::User::Password(password));
+        }
+        config.rules.otherwise = server::Decision::Allow;
+        adjust(&mut config);
+        let mut random = Random::new([seed; 32]);
+        Self {
+            now: START,
+            server: Server::new(config.clone(), random.seed(), START).unwrap(),
+            config,
+            seats: Vec::new(),
+            wire: BTreeMap::new(),
+            order: 0,
+            next_connection: 0,
+            random,
+            latency: (5, 5),
+            silent: false,
+            log: Vec::new(),
+        }
+    }
+
+    /// Seats an agent; its index.
+    pub fn seat(&mut self, name: &str) -> usize {
+        self.seat_with(name, |_| {})
+    }
+
+    pub fn seat_with(&mut self, name: &str, adjust: impl FnOnce(&mut agent::Config)) -> usize {
+        let aor = Uri::parse(&address(name)).unwrap();
+        let mut config = agent::Config::new("ws://127.0.0.1/", aor);
+        let secret = Secret::Password(["pw-", name].concat());
+        config.credentials = Credentials::Fixed { username: name.to_owned(), secret };
+        adjust(&mut config);
+        let agent = Agent::new(config, self.random.seed(), self.now).unwrap();
+        self.seats.push(Seat {
+            name: name.to_owned(),
+            agent,
+            connection: None,
+            cut: false,
+            events: Vec::new(),
+            views: Vec::new(),
+        });
+        let seat = self.seats.len() - 1;
+        self.drain_agent(seat);
+        seat
+    }
+
+    fn post(&mut self, delivery: Delivery) {
+        let (least, most) = self.latency;
+        let delay = least + self.random.below(most - least + 1);
+        let mut at = self.now + Duration::from_millis(delay);
+        // A stream keeps its order.
+        let last =
+            self.wire.iter().rev().find(|(_, d)| stream(d) == stream(&delivery)).map(|((at, _), _)| *at);
+        at = at.max(last.unwrap_or(at));
+        self.order += 1;
+        self.wire.insert((at, self.order), delivery);
+    }
+
+    fn drain_agent(&mut self, seat: usize) {
+        while let Some(output) = self.seats[seat].agent.poll() {
+            match output {
+                agent::Output::Connect { .. } if self.seats[seat].cut => self.post(Delivery::Refuse(seat)),
+                agent::Output::Connect { .. } => self.post(Delivery::Open(seat)),
+                agent::Output::Send(bytes) => {
+                    if let Some(connection) = self.seats[seat].connection {
+                        self.record(false, connection, &bytes);
+                        self.post(Delivery::ToServer(connection, bytes));
+                    }
+                }
+                agent::Output::Close => self.hang_up(seat),
+                agent::Output::Event(event) => {
+                    if let Event::State { view, .. } = &event {
+                        self.seats[seat].views.push(Rc::clone(view));
+                    }
+                    self.seats[seat].events.push(event);
+                }
+            }
+        }
+    }
+
+    fn drain_server(&mut self) {
+        while let Some(output) = self.server.poll() {
+            match output {
+                server::Output::Send(connection, bytes) => {
+                    self.record(true, connection, &bytes);
+                    self.post(Delivery::ToAgent(connection, bytes));
+                }
+                server::Output::Close(connection, code, _) => {
+                    if let Some(seat) = self.seats.iter().position(|s| s.connection == Some(connection)) {
+                        self.post(Delivery::Lose(seat, connection, code));
+                    }
+                }
+                server::Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn record(&mut self, from_server: bool, connection: ConnectionId, bytes: &[u8]) {
+        if let Ok(message) = Message::parse(bytes, &Limits::default()) {
+            self.log.push(Crossing { at: self.now, from_server, connection, message });
+        }
+    }
+
+    fn hang_up(&mut self, seat: usize) {
+        if let Some(connection) = self.seats[seat].connection.take() {
+            self.server.handle_disconnected(connection, self.now);
+            self.drain_server();
+        }
+    }
+
+    /// Cuts the link of a seat; it cannot connect until [`Self::restore`].
+    pub fn cut(&mut self, seat: usize) {
+        self.seats[seat].cut = true;
+        if self.seats[seat].connection.is_some() {
+            self.hang_up(seat);
+            self.seats[seat].agent.handle_disconnected(1006, "", self.now);
+            self.drain_agent(seat);
+        }
+    }
+
+    /// Lets a seat connect again.
+    pub fn restore(&mut self, seat: usize) {
+        self.seats[seat].cut = false;
+    }
+
+    /// The server forgets everything, and all links are lost.
+    pub fn restart_server(&mut self) {
+        self.server = Server::new(self.config.clone(), self.random.seed(), self.now).unwrap();
+        self.wire.clear();
+        for seat in 0..self.seats.len() {
+            if self.seats[seat].connection.take().is_some() {
+                self.seats[seat].agent.handle_disconnected(1006, "", self.now);
+                self.drain_agent(seat);
+            }
+        }
+    }
+
+    /// Moves the clock by `span`, with everything that happens meanwhile.
+    pub fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        let mut rounds = 0_u32;
+        loop {
+            rounds += 1;
+            assert!(rounds < 1_000_000, "the world does not come to rest");
+            let wire = self.wire.keys().next().map(|(at, _)| *at);
+            let server = self.server.poll_timeout().map(|(at, _)| at);
+            let agents =
+                self.seats.iter().filter_map(|seat| seat.agent.poll_timeout()).map(|(at, _)| at).min();
+            let Some(next) = earliest(wire, earliest(server, agents)).filter(|at| *at <= end) else { break };
+            self.now = self.now.max(next);
+            if wire.is_some_and(|at| at <= self.now) {
+                if let Some((_, delivery)) = self.wire.pop_first() {
+                    self.deliver(delivery);
+                }
+                continue;
+            }
+            self.server.handle_timeout(self.now);
+            self.drain_server();
+            for seat in 0..self.seats.len() {
+                self.seats[seat].agent.handle_timeout(self.now);
+                self.drain_agent(seat);
+            }
+        }
+        self.now = end;
+    }
+
+    pub fn seconds(&mut self, seconds: u64) {
+        self.run(Duration::from_secs(seconds));
+    }
+
+    fn deliver(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Open(seat) if self.seats[seat].cut => {
+                self.seats[seat].agent.handle_disconnected(1006, "", self.now);
+                self.drain_agent(seat);
+            }
+            Delivery::Open(seat) => {
+                let connection = ConnectionId(self.next_connection);
+                self.next_connection += 1;
+                self.seats[seat].connection = Some(connection);
+                self.server.handle_connected(connection, self.now);
+                self.drain_server();
+                self.seats[seat].agent.handle_connected(self.now);
+                self.drain_agent(seat);
+            }
+            Delivery::Refuse(seat) => {
+                self.seats[seat].agent.handle_disconnected(1006, "", self.now);
+                self.drain_agent(seat);
+            }
+            Delivery::ToServer(connection, bytes) => {
+                if !self.silent {
+                    self.server.handle_message(connection, &bytes, self.now);
+                    self.drain_server();
+                }
+            }
+            Delivery::ToAgent(connection, bytes) => {
+                if let Some(seat) = self.seats.iter().position(|s| s.connection == Some(connection)) {
+                    self.seats[seat].agent.handle_message(&bytes, self.now);
+                    self.drain_agent(seat);
+                }
+            }
+            Delivery::Lose(seat, connection, code) => {
+                if self.seats[seat].connection == Some(connection) {
+                    self.hang_up(seat);
+                    self.seats[seat].agent.handle_disconnected(code, "", self.now);
+                    self.drain_agent(seat);
+                }
+            }
+        }
+    }
+
+    pub fn watch(&mut self, seat: usize, name: &str) -> WatchId {
+        let id = self.seats[seat].agent.watch(&Uri::parse(&address(name)).unwrap(), self.now);
+        self.drain_agent(seat);
+        id
+    }
+
+    pub fn unwatch(&mut self, seat: usize, id: WatchId) {
+        self.seats[seat].agent.unwatch(id, self.now);
+        self.drain_agent(seat);
+    }
+
+    pub fn fetch(&mut self, seat: usize, name: &str) -> RequestId {
+        let id = self.seats[seat].agent.fetch(&Uri::parse(&address(name)).unwrap(), self.now);
+        self.drain_agent(seat);
+        id
+    }
+
+    pub fn publish(&mut self, seat: usize, status: Status, note: &str) -> RequestId {
+        let note = Some(note.to_owned()).filter(|note| !note.is_empty());
+        let state = PublishedState { status, activities: Vec::new(), note, until: None, idle: false };
+        let id = self.seats[seat].agent.publish(state, self.now);
+        self.drain_agent(seat);
+        id
+    }
+
+    pub fn unpublish(&mut self, seat: usize) -> RequestId {
+        let id = self.seats[seat].agent.unpublish(self.now);
+        self.drain_agent(seat);
+        id
+    }
+
+    pub fn close(&mut self, seat: usize) {
+        self.seats[seat].agent.close(self.now);
+        self.drain_agent(seat);
+    }
+
+    #[track_caller]
+    pub fn view(&self, seat: usize, id: WatchId) -> Rc<View> {
+        Rc::clone(self.seats[seat].agent.view(id).expect("no such watch"))
+    }
+
+    /// Status and note that a seat sees.
+    #[track_caller]
+    pub fn sees(&self, seat: usize, id: WatchId) -> (Status, Option<String>) {
+        let view = self.view(seat, id);
+        (view.summary.status, view.summary.note.clone())
+    }
+
+    /// How a publication ended; `None` if it has not.
+    pub fn published(&self, seat: usize, id: RequestId) -> Option<Result<(), agent::Failure>> {
+        self.seats[seat].events.iter().find_map(|event| match event {
+            Event::Published { request, result } if *request == id => Some(result.clone()),
+            _ => None,
+        })
+    }
+}
+
+/// Messages of one stream keep their order.
+fn stream(delivery: &Delivery) -> (u8, u32) {
+    match delivery {
+        Delivery::Open(seat) | Delivery::Refuse(seat) => (0, u32::try_from(*seat).unwrap()),
+        Delivery::ToServer(connection, _) => (1, connection.0),
+        Delivery::ToAgent(connection, _) | Delivery::Lose(_, connection, _) => (2, connection.0),
+    }
+}
+
+/// The address of a user.
+pub fn address(name: &str) -> String {
+    ["sip:", name, "@", DOMAIN].concat()
+}
