@@ -11,3 +11,5 @@ pub mod server;
 pub mod sip;
 pub mod time;
 pub mod transaction;
+#[cfg(target_arch = "wasm32")]
+pub mod wasm;

@@ -348,6 +348,11 @@ impl Agent {
         self.outputs.push_back(Output::Event(event));
     }
 
+    /// Whether each message is told as [`Event::Trace`] from now on.
+    pub const fn set_trace(&mut self, on: bool) {
+        self.config.trace = on;
+    }
+
     fn trace(&mut self, direction: Direction, message: &Message) {
         if self.config.trace {
             let text = message.redacted();

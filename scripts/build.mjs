@@ -1,0 +1,122 @@
+// Builds pkg/: two wasm modules (wasm-pack), their JavaScript (esbuild), its types (tsc) and the playground.
+// What is up to date is not built again.
+import { createHash } from "node:crypto";
+import {
+  chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync,
+} from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, relative } from "node:path";
+import { ensureBuildTools, ensurePackages, environment, root, run, say } from "./tools.mjs";
+
+const pkg = join(root, "pkg");
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
+/** The files below these paths, sorted. */
+function files(...paths) {
+  const found = [];
+  for (const path of paths.map((path) => join(root, path)).filter(existsSync)) {
+    if (readdirSync(dirname(path), { withFileTypes: true }).some((e) => e.isFile() && join(dirname(path), e.name) === path)) {
+      found.push(path);
+    } else {
+      for (const entry of readdirSync(path, { withFileTypes: true, recursive: true })) {
+        if (entry.isFile()) found.push(join(entry.parentPath ?? entry.path, entry.name));
+      }
+    }
+  }
+  return found.sort();
+}
+
+/** Builds `name` unless the inputs are those of the last build. */
+async function build(name, inputs, action) {
+  const hash = createHash("sha256");
+  for (const file of inputs) hash.update(relative(root, file)).update(readFileSync(file));
+  const digest = hash.digest("hex");
+  const stamp = join(pkg, "stamps", name);
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === digest) return false;
+  say(`building ${name}`);
+  rmSync(stamp, { force: true });
+  await action();
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, digest);
+  return true;
+}
+
+async function wasm(name, target, features) {
+  const inputs = files("Cargo.toml", "Cargo.lock", ".cargo", "src").filter((file) => !file.includes(`${join("src", "js")}`));
+  await build(name, inputs, () => {
+    run("wasm-pack", [
+      "build", "--release", "--target", "web", "--no-pack", "--no-gitignore", "--mode", "no-install",
+      "--out-dir", join("pkg", "wasm", name), "--out-name", "sip_presence", ".", "--locked", ...features,
+    ]);
+  });
+  copyFileSync(join(pkg, "wasm", name, "sip_presence_bg.wasm"), join(pkg, target));
+  writeFileSync(join(pkg, `${target}.d.ts`), "declare const module: Uint8Array;\nexport default module;\n");
+}
+
+async function javascript() {
+  const { build: bundle } = createRequire(import.meta.url)("esbuild");
+  const common = {
+    bundle: true, format: "esm", target: "es2022", minify: true, sourcemap: true, outdir: pkg, logLevel: "warning",
+    legalComments: "none", define: { VERSION: JSON.stringify(version) }, absWorkingDir: root,
+  };
+  const entry = (...names) => names.map((name) => join("src", "js", `${name}.ts`));
+  await bundle({ ...common, entryPoints: entry("index"), platform: "browser" });
+  await bundle({ ...common, entryPoints: entry("inline"), platform: "neutral", loader: { ".wasm": "binary" } });
+  // Registering imports the class by its file, so that both entries share one.
+  await bundle({ ...common, entryPoints: entry("element"), platform: "browser" });
+  await bundle({ ...common, entryPoints: entry("define"), platform: "browser", external: ["./element.js"] });
+  await bundle({ ...common, entryPoints: entry("server"), platform: "node", packages: "external" });
+  await bundle({
+    ...common, entryPoints: entry("cli"), platform: "node", external: ["./server.js"], packages: "external",
+    banner: { js: "#!/usr/bin/env node" },
+  });
+  chmodSync(join(pkg, "cli.js"), 0o755);
+}
+
+/** Removes the declarations of what is not public: those that no entry's declarations lead to. */
+function prune() {
+  const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const wanted = new Set();
+  const visit = (file) => {
+    if (wanted.has(file) || !existsSync(file)) return;
+    wanted.add(file);
+    for (const [, path] of readFileSync(file, "utf8").matchAll(/from "(\.\/[^"]+)\.js"/g)) {
+      visit(join(dirname(file), `${path}.d.ts`));
+    }
+  };
+  for (const entry of Object.values(exports)) if (entry.types !== undefined) visit(join(root, entry.types));
+  for (const name of readdirSync(pkg)) {
+    if (name.endsWith(".d.ts") && !wanted.has(join(pkg, name))) rmSync(join(pkg, name));
+  }
+}
+
+async function playground() {
+  const { build: bundle } = createRequire(import.meta.url)("esbuild");
+  const www = join(pkg, "www");
+  rmSync(www, { recursive: true, force: true });
+  await bundle({
+    bundle: true, format: "esm", target: "es2022", minify: true, sourcemap: true, logLevel: "warning", outdir: www,
+    absWorkingDir: root, entryPoints: [join("www", "playground.ts")], external: ["/lib/*"],
+    alias: {
+      "sip-presence/element/define": "/lib/define.js", "sip-presence/element": "/lib/element.js",
+      "sip-presence": "/lib/index.js",
+    },
+  });
+  for (const file of files("www")) {
+    if (!/\.(ts|json)$/.test(file)) copyFileSync(file, join(www, relative(join(root, "www"), file)));
+  }
+}
+
+ensurePackages();
+ensureBuildTools();
+mkdirSync(pkg, { recursive: true });
+await wasm("page", "sip-presence.wasm", []);
+await wasm("server", "sip-presence-server.wasm", ["--no-default-features", "--features", "server"]);
+const modules = files("pkg/wasm").filter((file) => /\.(js|wasm)$/.test(file));
+const scripts = files("package.json", "tsconfig.json", "scripts/build.mjs", "src/js");
+await build("javascript", [...modules, ...scripts], async () => {
+  await javascript();
+  run(join(root, "node_modules", ".bin", "tsc"), ["--project", "tsconfig.json"], { env: environment });
+  prune();
+});
+await build("playground", files("package.json", "scripts/build.mjs", "www"), playground);

@@ -1,0 +1,384 @@
+/**
+ * The façade: what `createAgent` returns. It keeps the callbacks and the last states; all protocol is in the core.
+ *
+ * Verbs may be called before the wasm module is there: they wait for it. A verb tells the core, takes note of the
+ * number it gets, then lets the core act (`pump`), so that an event never comes before its number is known.
+ */
+import { type Core, type CoreHost, type CoreOptions, Kind, type Load } from "./core.js";
+import { localFailure, PresenceError } from "./failure.js";
+import { releaseInstance } from "./instance.js";
+import { checkAddress, checkCredentials, checkOptions, checkPublication } from "./options.js";
+import { Record } from "./record.js";
+import type {
+  Agent, AgentEventMap, AgentOptions, ConnectionInfo, CredentialsProvider, Explanation, Failure, PresenceState,
+  PublishOptions, WatchCallback,
+} from "./types.js";
+
+/** Snapshots of presentities that nobody watches, kept so that each stays the same object. */
+const MOST_UNKNOWN = 1000;
+
+interface Watch {
+  readonly uri: string;
+  /** The core's number; several spellings of one address share it. */
+  id: number | undefined;
+  state: PresenceState;
+  readonly callbacks: Set<{ readonly call: WatchCallback }>;
+}
+
+interface Request {
+  resolve(state: PresenceState | undefined): void;
+  reject(error: PresenceError): void;
+}
+
+/** An exception of the application's own callback: it must not stop the others. */
+function report(error: unknown): void {
+  if (typeof reportError === "function") reportError(error);
+  else queueMicrotask(() => { throw error; });
+}
+
+function guard(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    report(error);
+  }
+}
+
+function unknown(uri: string): PresenceState {
+  return Object.freeze({
+    uri, status: "unknown", idle: false, outOfOffice: false, activities: Object.freeze([]),
+    subscription: Object.freeze({ state: "trying" }), stale: false, cause: "initial",
+  });
+}
+
+/** A state when there will be no other: what was known may be old from now on. */
+function ended(state: PresenceState, reason: string): PresenceState {
+  const subscription = Object.freeze({ state: "terminated", reason } as const);
+  return Object.freeze({ ...state, subscription, stale: state.asOf !== undefined, cause: "local" } as const);
+}
+
+/** See {@link Agent}. */
+export class PresenceAgent extends EventTarget implements Agent {
+  readonly #watches = new Map<string, Watch>();
+  readonly #byId = new Map<number, Set<Watch>>();
+  readonly #requests = new Map<number, Request>();
+  readonly #unknown = new Map<string, PresenceState>();
+  readonly #ended = new AbortController();
+  readonly #credentials: CredentialsProvider | undefined;
+  readonly #options: CoreOptions;
+  #connection: ConnectionInfo = Object.freeze({ state: "connecting", attempt: 0 });
+  #core: Core | undefined;
+  /** Why there will be no core any more. */
+  #failure: Failure | undefined;
+  #waiting: (() => void)[] = [];
+  #trace = false;
+  #closing: Promise<void> | undefined;
+  #handleClosed = (): void => {};
+
+  constructor(options: AgentOptions, load: Load) {
+    super();
+    this.#options = checkOptions(options);
+    this.#credentials = options.credentials;
+    load(options.wasm).then((Core) => {
+      if (this.#failure !== undefined) return;
+      const seed = crypto.getRandomValues(new Uint8Array(32));
+      this.#core = new Core(this.#options, this.#host(), seed);
+      this.#core.trace(this.#trace);
+      this.#listen();
+      for (const act of this.#waiting.splice(0)) act();
+      this.#core.pump();
+    }).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#end(localFailure("module", { reason }));
+    });
+  }
+
+  /** Does `act` when the module is there, or `refuse` when there is or will be none. */
+  #when(act: (core: Core) => void, refuse: (failure: Failure) => void): void {
+    if (this.#failure !== undefined) {
+      refuse(this.#failure);
+    } else if (this.#core !== undefined) {
+      act(this.#core);
+    } else {
+      this.#waiting.push(() => this.#when(act, refuse));
+    }
+  }
+
+  #host(): CoreHost {
+    return {
+      handle: (kind, id, words, text) => guard(() => this.#handle(kind, id, new Record(words, text))),
+      askCredentials: async (words, text) => {
+        try {
+          const provide = this.#credentials;
+          const answer = typeof provide === "function" ? await provide(new Record(words, text).challenge()) : provide;
+          return answer === undefined ? undefined : checkCredentials(answer);
+        } catch (error) {
+          report(error);
+          return undefined;
+        }
+      },
+      ignore: () => {},
+    };
+  }
+
+  #handle(kind: Kind, id: number, record: Record): void {
+    switch (kind) {
+      case Kind.State: {
+        const state = record.state();
+        for (const watch of this.#byId.get(id) ?? []) this.#update(watch, state);
+        break;
+      }
+      case Kind.Connection:
+        this.#setConnection(record.connection());
+        break;
+      case Kind.Error:
+        this.#dispatch("error", record.failure());
+        break;
+      case Kind.Trace: {
+        const direction = id === 0 ? "sent" : "received";
+        this.#dispatch("trace", Object.freeze({ direction, text: record.text(), at: Date.now() }));
+        break;
+      }
+      case Kind.Settled:
+      case Kind.Fetched: {
+        const request = this.#requests.get(id);
+        this.#requests.delete(id);
+        const failure = record.result();
+        if (failure !== undefined) request?.reject(new PresenceError(failure));
+        else request?.resolve(kind === Kind.Fetched ? record.state() : undefined);
+        break;
+      }
+      case Kind.Closed:
+        this.#handleClosed();
+        break;
+    }
+  }
+
+  #dispatch(type: string, detail: unknown): void {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  #setConnection(info: ConnectionInfo): void {
+    this.#connection = info;
+    this.#dispatch("connection", info);
+  }
+
+  #update(watch: Watch, state: PresenceState): void {
+    watch.state = state;
+    for (const callback of [...watch.callbacks]) {
+      if (watch.callbacks.has(callback)) guard(() => callback.call(state, watch.uri));
+    }
+  }
+
+  /** No core, and none to come. */
+  #end(failure: Failure): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = failure;
+    this.#ended.abort();
+    releaseInstance(this.#options.instance);
+    for (const act of this.#waiting.splice(0)) act();
+    for (const watch of [...this.#watches.values()]) {
+      if (watch.state.subscription.reason !== failure.code) this.#update(watch, ended(watch.state, failure.code));
+    }
+    const reason = failure.code === "closed" ? {} : { reason: failure };
+    if (failure.code !== "closed") this.#dispatch("error", failure);
+    if (this.#connection.state !== "closed") {
+      this.#setConnection(Object.freeze({ state: "closed", attempt: 0, ...reason }));
+    }
+  }
+
+  /** A page that sleeps has no timers; a page that wakes looks at the clock at once. */
+  #listen(): void {
+    const { signal } = this.#ended;
+    const wake = (online: boolean) => () => {
+      this.#core?.wake(online);
+      this.#core?.pump();
+    };
+    globalThis.addEventListener?.("online", wake(true), { signal });
+    globalThis.addEventListener?.("pageshow", wake(false), { signal });
+    globalThis.document?.addEventListener("visibilitychange", wake(false), { signal });
+  }
+
+  get connection(): ConnectionInfo {
+    return this.#connection;
+  }
+
+  watch(uri: string | readonly string[], callback: WatchCallback): () => void {
+    const uris = (typeof uri === "string" ? [uri] : [...uri]).map(checkAddress);
+    if (typeof callback !== "function") throw new TypeError("sip-presence: watch takes a callback");
+    const ends = [...new Set(uris)].map((one) => this.#watchOne(one, callback));
+    return () => {
+      for (const end of ends.splice(0)) end();
+    };
+  }
+
+  #watchOne(uri: string, call: WatchCallback): () => void {
+    const known = this.#watches.get(uri);
+    const watch = known ?? { uri, id: undefined, state: this.snapshot(uri), callbacks: new Set() };
+    const callback = { call };
+    watch.callbacks.add(callback);
+    this.#watches.set(uri, watch);
+    guard(() => call(watch.state, uri));
+    if (known === undefined) {
+      this.#when((core) => this.#start(core, watch), (failure) => this.#update(watch, ended(watch.state, failure.code)));
+    }
+    return () => {
+      watch.callbacks.delete(callback);
+      if (watch.callbacks.size === 0 && this.#watches.get(uri) === watch) this.#stop(watch);
+    };
+  }
+
+  #start(core: Core, watch: Watch): void {
+    if (this.#watches.get(watch.uri) !== watch) return;
+    const id = core.watch(watch.uri);
+    if (id === undefined) {
+      const failure = localFailure("bad-address", { uri: watch.uri });
+      this.#dispatch("error", failure);
+      this.#update(watch, ended(watch.state, failure.code));
+      return;
+    }
+    watch.id = id;
+    const sharers = this.#byId.get(id) ?? new Set();
+    this.#byId.set(id, sharers.add(watch));
+    // A watch that lingers, or that another spelling of the address holds, has a state already.
+    const [other] = [...sharers].filter((sharer) => sharer !== watch);
+    if (other !== undefined) this.#update(watch, other.state);
+    else core.recall(id);
+    core.pump();
+  }
+
+  #stop(watch: Watch): void {
+    this.#watches.delete(watch.uri);
+    const { id } = watch;
+    if (id === undefined || this.#core === undefined) return;
+    const sharers = this.#byId.get(id);
+    sharers?.delete(watch);
+    if (sharers?.size === 0) this.#byId.delete(id);
+    this.#core.unwatch(id);
+    this.#core.pump();
+  }
+
+  changes(uri: string, options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<PresenceState> {
+    return this.#changes(checkAddress(uri), options.signal);
+  }
+
+  /** A loop that is slower than the changes sees the newest state, not each one. */
+  async * #changes(uri: string, signal: AbortSignal | undefined): AsyncGenerator<PresenceState, undefined> {
+    let newest: PresenceState | undefined;
+    let wake = (): void => {};
+    const rouse = (): void => wake();
+    const ends = [this.#ended.signal, ...(signal === undefined ? [] : [signal])];
+    for (const end of ends) end.addEventListener("abort", rouse);
+    const unwatch = this.watch(uri, (state) => {
+      newest = state;
+      wake();
+    });
+    try {
+      while (!ends.some((end) => end.aborted)) {
+        if (newest === undefined) {
+          await new Promise<void>((resolve) => { wake = resolve; });
+        } else {
+          const state = newest;
+          newest = undefined;
+          yield state;
+        }
+      }
+      return undefined;
+    } finally {
+      unwatch();
+      for (const end of ends) end.removeEventListener("abort", rouse);
+    }
+  }
+
+  snapshot(uri: string): PresenceState {
+    const watch = this.#watches.get(uri);
+    if (watch !== undefined) return watch.state;
+    let state = this.#unknown.get(checkAddress(uri));
+    if (state === undefined) {
+      if (this.#unknown.size >= MOST_UNKNOWN) this.#unknown.clear();
+      state = unknown(uri);
+      this.#unknown.set(uri, state);
+    }
+    return state;
+  }
+
+  /** Makes a request of the core; `tell` returns its number. */
+  #request(tell: (core: Core) => number | undefined, uri?: string): Promise<PresenceState | undefined> {
+    return new Promise((resolve, reject) => {
+      const refuse = (failure: Failure): void => reject(new PresenceError(failure));
+      this.#when((core) => {
+        const id = tell(core);
+        if (id === undefined) {
+          refuse(localFailure("bad-address", uri === undefined ? {} : { uri }));
+          return;
+        }
+        this.#requests.set(id, { resolve, reject });
+        core.pump();
+      }, refuse);
+    });
+  }
+
+  async #fetch(uri: string): Promise<PresenceState> {
+    return await this.#request((core) => core.fetch(uri), uri) ?? unknown(uri);
+  }
+
+  fetch(uri: string): Promise<PresenceState> {
+    return this.#fetch(checkAddress(uri));
+  }
+
+  publish(options: PublishOptions): Promise<void> {
+    const { status, note, activities, until } = checkPublication(options);
+    return this.#request((core) => core.publish(status, note, [...activities], until)).then(() => {});
+  }
+
+  unpublish(): Promise<void> {
+    return this.#request((core) => core.unpublish()).then(() => {});
+  }
+
+  explain(uri: string): Explanation {
+    const id = this.#watches.get(checkAddress(uri))?.id;
+    const [status, rule, element] = (id === undefined ? undefined : this.#core?.explain(id)) ?? [];
+    return Object.freeze({
+      status: (status ?? this.snapshot(uri).status) as Explanation["status"],
+      rule: rule ?? "no-document",
+      ...(element ? { element } : {}),
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const core = this.#core;
+    if (core !== undefined && this.#failure === undefined) {
+      await new Promise<void>((resolve) => {
+        this.#handleClosed = resolve;
+        core.close();
+        core.pump();
+      });
+      this.#core = undefined;
+      core.release();
+      core.free();
+    }
+    this.#end(localFailure("closed"));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  override addEventListener<K extends keyof AgentEventMap>(
+    type: K, listener: (event: AgentEventMap[K]) => void, options?: boolean | AddEventListenerOptions): void;
+  override addEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+  override addEventListener(type: string, listener: unknown, options?: boolean | AddEventListenerOptions): void {
+    super.addEventListener(type, listener as EventListener | null, options);
+    // Tracing costs a copy of each message: only for those who listen.
+    if (type === "trace") {
+      this.#trace = true;
+      this.#core?.trace(true);
+    }
+  }
+}

@@ -1,0 +1,116 @@
+/** The command line: `sip-presence serve`. */
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { parseArgs } from "node:util";
+import { type Demo, playground } from "./files.js";
+import { type ServerConfig, type ServerEvent, startServer } from "./server.js";
+
+declare const VERSION: string;
+
+const HELP = `sip-presence ${VERSION}
+
+  sip-presence serve [options]    start the presence server
+
+  --config FILE     JSON: domain, users, rules, limits (docs/server.md)
+                    without it: demo users, on loopback only, with the playground page
+  --host ADDRESS    where to listen (127.0.0.1)
+  --port PORT       0 for any that is free (8080)
+  --playground      serve the playground page too, with a sign-in form
+  --verbose         print who registers, publishes and subscribes
+  --help, --version
+`;
+
+/** Whose passwords everybody knows: never for another address than loopback. */
+const DEMO: Demo = {
+  domain: "example.test",
+  users: ["alice", "bob", "carol", "dave"].map((name) => ({ name, password: `${name}-demo` })),
+};
+
+function fail(text: string): never {
+  console.error(`sip-presence: ${text}`);
+  process.exit(1);
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}
+
+function readConfig(file: string): ServerConfig {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as ServerConfig;
+  } catch (error) {
+    fail(`${file}: ${(error as Error).message}`);
+  }
+}
+
+function print(event: ServerEvent): void {
+  switch (event.kind) {
+    case "subscribed": return console.log(`${event.watcher} watches ${event.presentity}`);
+    case "refused": return console.log(`${event.method} refused: ${event.status}`);
+    case "registered": return console.log(`${event.user} registered`);
+    case "published": return console.log(`${event.user} published`);
+  }
+}
+
+async function serve(options: {
+  config?: string | undefined; host: string; port: string; playground: boolean; verbose: boolean;
+}): Promise<void> {
+  const { host } = options;
+  const port = Number(options.port);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) fail(`--port ${options.port}: give a number up to 65535`);
+  const demo = options.config === undefined ? DEMO : undefined;
+  if (demo !== undefined && !isLoopback(host)) {
+    fail(`--host ${host}: the demo users' passwords are known to everybody; give your own users with --config`);
+  }
+  const config: ServerConfig = options.config !== undefined ? readConfig(options.config) : {
+    domain: DEMO.domain,
+    users: Object.fromEntries(DEMO.users.map(({ name, password }) => [name, password])),
+    rules: { default: "allow" },
+    notifyInterval: 0,
+  };
+  const page = demo !== undefined || options.playground;
+  const http = createServer(page ? playground(demo) : (_, response) => void response.writeHead(404).end());
+  const server = await startServer({ ...config, server: http, ...(options.verbose ? { onEvent: print } : {}) });
+  http.once("error", (error) => fail(error.message));
+  http.listen(port, host, () => {
+    const name = host.includes(":") ? `[${host}]` : host;
+    if (page) console.log(`Playground: http://${name}:${(http.address() as AddressInfo).port}/`);
+    console.log(`SIP over WebSocket: ${server.url} for ${config.domain}`);
+    if (demo !== undefined) {
+      console.log(`Demo users: ${demo.users.map(({ name, password }) => `${name} (password ${password})`).join(", ")}`);
+    }
+  });
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    void server.close().then(() => {
+      http.closeAllConnections();
+      http.close(() => process.exit(0));
+    });
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      config: { type: "string" },
+      host: { type: "string", default: "127.0.0.1" },
+      port: { type: "string", default: "8080" },
+      playground: { type: "boolean", default: false },
+      verbose: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+      version: { type: "boolean", default: false },
+    },
+  });
+  if (values.version) console.log(VERSION);
+  else if (values.help) console.log(HELP);
+  else if (positionals.length === 1 && positionals[0] === "serve") await serve(values);
+  else fail(`what shall I do?\n\n${HELP}`);
+}
+
+main().catch((error: unknown) => fail((error as Error).message));

@@ -1,0 +1,59 @@
+/** The contract between the façade and the wasm class `Core` (`src/wasm/page.rs`). */
+
+/** A user name, and pairs of digest algorithm and hash, or of "" and the password. */
+export interface CoreCredentials {
+  readonly username: string;
+  readonly secret: readonly string[];
+}
+
+/** What a core is made from: everything checked, every default filled in. */
+export interface CoreOptions {
+  readonly servers: readonly string[];
+  readonly aor: string;
+  readonly displayName: string | undefined;
+  readonly credentials: CoreCredentials | undefined;
+  /** Whether {@link CoreHost.askCredentials} is to be called. */
+  readonly asks: boolean;
+  readonly register: boolean;
+  /** A URN that names this device. */
+  readonly instance: string;
+  /** Seconds. */
+  readonly expires: number;
+  /** Milliseconds. */
+  readonly linger: number;
+  readonly userAgent: string;
+  readonly trace: boolean;
+  readonly webSocket: unknown;
+}
+
+/** The kinds of events, in the order of `src/wasm/page.rs`. */
+export const enum Kind { State, Connection, Error, Trace, Settled, Fetched, Closed }
+
+/** Who hears of events. No method may throw. */
+export interface CoreHost {
+  handle(kind: Kind, id: number, words: Uint32Array, text: string): void;
+  askCredentials(words: Uint32Array, text: string): Promise<CoreCredentials | undefined>;
+  readonly ignore: () => void;
+}
+
+/** A presence agent. A verb only tells it; `pump` acts on what was told. */
+export interface Core {
+  pump(): void;
+  watch(uri: string): number | undefined;
+  recall(watch: number): void;
+  unwatch(watch: number): void;
+  fetch(uri: string): number | undefined;
+  publish(status: string, note: string | undefined, activities: string[], until: number | undefined): number;
+  unpublish(): number;
+  explain(watch: number): string[] | undefined;
+  wake(online: boolean): void;
+  trace(on: boolean): void;
+  close(): void;
+  release(): void;
+  free(): void;
+}
+
+export type CoreConstructor = new (options: CoreOptions, host: CoreHost, seed: Uint8Array) => Core;
+
+/** Loads the wasm module, once for all agents of a page; `source` says where from. Tries again after a failure. */
+export type Load = (source: unknown) => Promise<CoreConstructor>;

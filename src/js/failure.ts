@@ -1,0 +1,39 @@
+/** Failures as errors. Most codes come from the core (`src/agent/failure.rs`); the ones here arise in JavaScript. */
+import type { Failure, FailureSource } from "./types.js";
+
+/** What a promise of the library rejects with: a {@link Failure} that is an `Error`. */
+export class PresenceError extends Error implements Failure {
+  override readonly name = "PresenceError";
+  /** A stable word, listed in the error catalogue. */
+  readonly code: string;
+  readonly source: FailureSource;
+  readonly status?: number;
+  readonly reason?: string;
+  /** Epoch milliseconds. */
+  readonly retryAt?: number;
+  readonly uri?: string;
+
+  constructor(failure: Failure) {
+    super(failure.message);
+    this.code = failure.code;
+    this.source = failure.source;
+    if (failure.status !== undefined) this.status = failure.status;
+    if (failure.reason !== undefined) this.reason = failure.reason;
+    if (failure.retryAt !== undefined) this.retryAt = failure.retryAt;
+    if (failure.uri !== undefined) this.uri = failure.uri;
+  }
+}
+
+const LOCAL = {
+  "module": ["library",
+    "The WebAssembly module could not be loaded. Check that sip-presence.wasm is served, and the page's CSP "
+    + "(script-src 'wasm-unsafe-eval'); or import sip-presence/inline, or set the option `wasm`."],
+  "bad-address": ["application", "This is not a SIP address that can be used, such as sip:bob@example.com."],
+  "closed": ["application", "The agent is closed. Make a new one."],
+} as const satisfies { readonly [code: string]: readonly [FailureSource, string] };
+
+/** A failure that arises in JavaScript. */
+export function localFailure(code: keyof typeof LOCAL, details: { uri?: string; reason?: string } = {}): Failure {
+  const [source, message] = LOCAL[code];
+  return Object.freeze({ code, message, source, ...details });
+}

@@ -1,0 +1,116 @@
+/** Checks what the application passes. A wrong argument throws a TypeError that names the argument and what to give. */
+import type { CoreCredentials, CoreOptions } from "./core.js";
+import { instance } from "./instance.js";
+import { STATUSES } from "./record.js";
+import type { AgentOptions, Credentials, PublishOptions } from "./types.js";
+
+declare const VERSION: string;
+
+/** A `sip:`, `sips:` or `pres:` address with user and host; the core reads it in full. */
+const ADDRESS = /^(?:sips?|pres):[^@\s]+@[^@\s]+$/i;
+const OWN_ADDRESS = /^sips?:[^@\s]+@[^@\s]+$/i;
+const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[::1\])$/i;
+
+function wrong(text: string): never {
+  throw new TypeError(`sip-presence: ${text}`);
+}
+
+/** Checks the address of a presentity. */
+export function checkAddress(uri: unknown): string {
+  if (typeof uri !== "string" || !ADDRESS.test(uri)) {
+    wrong(`uri: give an address such as "sip:bob@example.com", not ${describe(uri)}`);
+  }
+  return uri;
+}
+
+function describe(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value.slice(0, 100)) : typeof value;
+}
+
+function checkServer(url: unknown, allowInsecure: boolean): string {
+  let parsed: URL | undefined;
+  try {
+    parsed = new URL(String(url));
+  } catch {
+    // Said below.
+  }
+  if (parsed?.protocol !== "wss:" && parsed?.protocol !== "ws:") {
+    wrong(`server: give a WebSocket URL such as "wss://sip.example.com/ws", not ${describe(url)}`);
+  }
+  if (parsed.protocol === "ws:" && !allowInsecure && !LOOPBACK.test(parsed.hostname)) {
+    wrong(`server: ${parsed.href} would send everything in the clear; use wss:, or set allowInsecure`);
+  }
+  return parsed.href;
+}
+
+/** Credentials in the form of the core. */
+export function checkCredentials(credentials: Credentials): CoreCredentials {
+  const { username } = credentials;
+  if (typeof username !== "string" || username === "") wrong("credentials: give a username");
+  if ("password" in credentials) {
+    if (typeof credentials.password !== "string") wrong("credentials: the password must be a string");
+    return { username, secret: ["", credentials.password] };
+  }
+  if (typeof credentials.ha1 !== "object" || credentials.ha1 === null || Object.keys(credentials.ha1).length === 0) {
+    wrong("credentials: give a password, or ha1 with a hash for each algorithm");
+  }
+  return { username, secret: Object.entries(credentials.ha1).flat() };
+}
+
+function checkNumber(name: string, value: unknown, least: number, otherwise: number): number {
+  if (value === undefined) return otherwise;
+  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > 0xffff_ffff) {
+    wrong(`${name}: give a whole number, at least ${least}`);
+  }
+  return value;
+}
+
+/** Checks the options of `createAgent` and fills in the defaults. */
+export function checkOptions(options: AgentOptions): CoreOptions {
+  if (typeof options !== "object" || options === null) wrong("createAgent takes an object with server and aor");
+  const servers = [options.server].flat().map((url) => checkServer(url, options.allowInsecure === true));
+  if (servers.length === 0) wrong("server: give at least one WebSocket URL");
+  if (typeof options.aor !== "string" || !OWN_ADDRESS.test(options.aor)) {
+    wrong(`aor: give your own address, such as "sip:alice@example.com", not ${describe(options.aor)}`);
+  }
+  const webSocket = options.webSocket ?? globalThis.WebSocket;
+  if (typeof webSocket !== "function") {
+    wrong("webSocket: this host has no global WebSocket; pass a constructor, such as that of the npm package ws");
+  }
+  const { credentials } = options;
+  const expires = checkNumber("expires", options.expires, 1, 3600);
+  const linger = checkNumber("linger", options.linger, 0, 2000);
+  return {
+    servers,
+    aor: options.aor,
+    displayName: options.displayName,
+    credentials: typeof credentials === "object" ? checkCredentials(credentials) : undefined,
+    asks: typeof credentials === "function",
+    register: options.register === true,
+    instance: instance(options.aor),
+    expires,
+    linger,
+    userAgent: `sip-presence/${VERSION}`,
+    trace: false,
+    webSocket,
+  };
+}
+
+/** Checks the argument of `publish`; `until` becomes epoch milliseconds. */
+export function checkPublication(options: PublishOptions): Required<Pick<PublishOptions, "status" | "activities">> & {
+  note: string | undefined;
+  until: number | undefined;
+} {
+  const words = STATUSES.slice(1);
+  if (!words.includes(options?.status)) wrong(`status: give one of ${words.join(", ")}`);
+  const { status, note, activities = [] } = options;
+  if (note !== undefined && typeof note !== "string") wrong("note: give a string");
+  if (!Array.isArray(activities) || !activities.every((activity) => typeof activity === "string")) {
+    wrong("activities: give an array of strings");
+  }
+  const until = options.until === undefined ? undefined : Number(options.until);
+  if (until !== undefined && !(until > 0 && until < 253_402_300_800_000)) {
+    wrong("until: give a Date, or epoch milliseconds");
+  }
+  return { status, note, activities, until };
+}

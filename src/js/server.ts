@@ -1,0 +1,251 @@
+/** The presence server for Node: the core as WebAssembly, its WebSockets by `ws`. */
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server as HttpServer } from "node:http";
+import type { Server as HttpsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { type RawData, WebSocket, WebSocketServer } from "ws";
+import { initSync, ServerCore } from "../../pkg/wasm/server/sip_presence.js";
+
+/** What a watcher gets (RFC 5025 §3.2.1); `confirm` leaves the watcher pending. */
+export type Decision = "block" | "confirm" | "polite-block" | "allow";
+
+/** Who uses the server, and who may watch whom. */
+export interface ServerConfig {
+  /** The host part of the users' addresses. */
+  readonly domain: string;
+  /** The protection domain of digest challenges. Default: the domain. */
+  readonly realm?: string;
+  /** By user name: the password, or `H(user:realm:password)` in hexadecimal by algorithm. */
+  readonly users: { readonly [name: string]: string | { readonly ha1: { readonly [algorithm: string]: string } } };
+  /** Digest algorithms, most preferred first: `SHA-512-256`, `SHA-256`, `MD5`. Default: SHA-256, MD5. */
+  readonly algorithms?: readonly string[];
+  readonly rules?: {
+    /** For watchers that no rule names. Default: `confirm`. */
+    readonly default?: Decision;
+    /** Of several that match, the one that gives most holds. */
+    readonly watchers?: readonly {
+      /** The user who is watched; every user if absent. */
+      readonly presentity?: string;
+      readonly watcher: string;
+      readonly decision: Decision;
+    }[];
+  };
+  /** Seconds. Default: 10. */
+  readonly minExpires?: number;
+  /** Seconds. Default: 3600. */
+  readonly maxExpires?: number;
+  /** Seconds. Default: 300. */
+  readonly nonceLifetime?: number;
+  /** Milliseconds between two notifications of changes to one watcher, at least. Default: 5000 (RFC 3856 §6.10). */
+  readonly notifyInterval?: number;
+  readonly limits?: {
+    readonly connections?: number;
+    readonly subscriptions?: number;
+    readonly publications?: number;
+    readonly contacts?: number;
+    /** Bytes of one message. Default: 262144. */
+    readonly message?: number;
+    readonly malformed?: number;
+  };
+}
+
+/** Something an operator may want to know. */
+export type ServerEvent =
+  | { readonly kind: "registered" | "published"; readonly user: string }
+  | { readonly kind: "subscribed"; readonly watcher: string; readonly presentity: string }
+  | { readonly kind: "refused"; readonly method: string; readonly status: number };
+
+/** What `startServer` takes. */
+export interface ServerOptions extends ServerConfig {
+  /** The address to listen at. Default: `127.0.0.1`. */
+  readonly host?: string;
+  /** The port to listen at; 0 for any that is free. Default: 0. */
+  readonly port?: number;
+  /** The path of the WebSocket. Default: `/ws`. */
+  readonly path?: string;
+  /** An HTTP or HTTPS server that listens already, or will; `host` and `port` are then not used. */
+  readonly server?: HttpServer | HttpsServer;
+  /** Is told what happens. */
+  readonly onEvent?: (event: ServerEvent) => void;
+}
+
+/** A presence server that runs. */
+export interface PresenceServer {
+  /** The URL for the `server` option of agents. */
+  readonly url: string;
+  /** Tells watchers with `deactivated`, closes connections with 1001, stops listening. Takes a second at most. */
+  close(): Promise<void>;
+}
+
+const SIP = "sip";
+const DEFAULT_MESSAGE = 256 * 1024;
+/** Bytes that may wait for a connection which does not read; one that lets more pile up is closed. */
+const MOST_UNSENT = 4 * 1024 * 1024;
+/** Milliseconds between two looks at whether a connection is alive. */
+const HEARTBEAT = 30_000;
+/** Milliseconds that connections have for their closing handshake. */
+const CLOSING = 1000;
+
+let loaded = false;
+
+/**
+ * Starts a presence server; resolves when it listens.
+ *
+ * @throws TypeError that names the field of the configuration which cannot be used; the error of `listen`.
+ */
+export async function startServer(options: ServerOptions): Promise<PresenceServer> {
+  const { host = "127.0.0.1", port = 0, path = "/ws", server, onEvent, ...config } = options;
+  if (!loaded) {
+    initSync({ module: readFileSync(new URL("./sip-presence-server.wasm", import.meta.url)) });
+    loaded = true;
+  }
+  const http = server ?? createServer((_, response) => void response.writeHead(404).end());
+  const connections = new Connections(config, onEvent);
+  const listener = connections.listen(http, path);
+  if (server === undefined) {
+    await new Promise<void>((resolve, reject) => {
+      http.once("error", reject);
+      http.listen(port, host, () => {
+        http.off("error", reject);
+        resolve();
+      });
+    });
+  }
+  return {
+    get url(): string {
+      const address = http.address() as AddressInfo | null;
+      const scheme = "setSecureContext" in http ? "wss" : "ws";
+      const name = address?.family === "IPv6" ? `[${address.address}]` : address?.address ?? host;
+      return `${scheme}://${name}:${address?.port ?? port}${path}`;
+    },
+    async close(): Promise<void> {
+      http.off("upgrade", listener);
+      await connections.close();
+      if (server === undefined) {
+        http.closeAllConnections();
+        await new Promise<void>((resolve) => void http.close(() => resolve()));
+      }
+    },
+  };
+}
+
+class Connections {
+  readonly #core: ServerCore;
+  readonly #sockets = new Map<number, WebSocket>();
+  readonly #alive = new WeakSet<WebSocket>();
+  readonly #acceptor: WebSocketServer;
+  readonly #heartbeat: NodeJS.Timeout;
+  #next = 0;
+
+  constructor(config: ServerConfig, onEvent: ServerOptions["onEvent"]) {
+    const host = {
+      send: (id: number, text: string) => this.#send(id, text),
+      sendBinary: (id: number, bytes: Uint8Array) => this.#send(id, bytes),
+      close: (id: number, code: number, reason: string) => this.#sockets.get(id)?.close(code, reason),
+      event: (kind: string, about: string, more: string) => {
+        try {
+          onEvent?.(event(kind, about, more));
+        } catch (error) {
+          queueMicrotask(() => { throw error; });
+        }
+      },
+    };
+    try {
+      this.#core = new ServerCore(JSON.stringify(config), host as never, randomBytes(32));
+    } catch (error) {
+      throw new TypeError(`sip-presence: ${String(error)}`);
+    }
+    // One byte more, so that the core sees a message that is too large and can say so.
+    const maxPayload = Math.max(config.limits?.message ?? DEFAULT_MESSAGE, DEFAULT_MESSAGE) * 2;
+    this.#acceptor = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload, handleProtocols: () => SIP });
+    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT);
+    this.#heartbeat.unref();
+  }
+
+  listen(http: HttpServer | HttpsServer, path: string): (request: IncomingMessage, socket: Duplex, head: Buffer) => void {
+    const listener = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+      if (new URL(request.url ?? "/", "http://host").pathname !== path) {
+        refuse(socket, "404 Not Found");
+        return;
+      }
+      // RFC 7118 §4.1: the client offers sub-protocol `sip`.
+      const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
+      if (!offered.includes(SIP)) {
+        refuse(socket, "400 Bad Request");
+        return;
+      }
+      this.#acceptor.handleUpgrade(request, socket, head, (accepted) => this.#accept(accepted));
+    };
+    http.on("upgrade", listener);
+    return listener;
+  }
+
+  #accept(socket: WebSocket): void {
+    const id = this.#next++;
+    this.#sockets.set(id, socket);
+    this.#alive.add(socket);
+    socket.on("pong", () => this.#alive.add(socket));
+    socket.on("message", (data: RawData) => {
+      this.#alive.add(socket);
+      this.#core.message(id, data as Buffer);
+    });
+    // A close event follows.
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      this.#sockets.delete(id);
+      this.#core.disconnected(id);
+    });
+    this.#core.connected(id);
+  }
+
+  #send(id: number, data: string | Uint8Array): void {
+    const socket = this.#sockets.get(id);
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    if (socket.bufferedAmount > MOST_UNSENT) socket.terminate();
+    // The core reuses its memory: bytes are copied before they wait in a queue.
+    else socket.send(typeof data === "string" ? data : Buffer.from(data));
+  }
+
+  /** Ends connections that have given no sign of life since the last beat. */
+  #beat(): void {
+    for (const socket of this.#sockets.values()) {
+      if (!this.#alive.has(socket)) {
+        socket.terminate();
+      } else {
+        this.#alive.delete(socket);
+        socket.ping();
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    this.#core.shutdown();
+    const closing = [...this.#sockets.values()].map((socket) => new Promise<void>((resolve) => {
+      const timer = setTimeout(() => socket.terminate(), CLOSING);
+      socket.once("close", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      socket.close(1001, "server goes away");
+    }));
+    await Promise.all(closing);
+    this.#core.release();
+    this.#core.free();
+  }
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.on("error", () => {});
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+function event(kind: string, about: string, more: string): ServerEvent {
+  switch (kind) {
+    case "subscribed": return { kind, watcher: about, presentity: more };
+    case "refused": return { kind, method: about, status: Number(more) };
+    default: return { kind: kind as "registered" | "published", user: about };
+  }
+}

@@ -1,0 +1,384 @@
+//! The class that the JavaScript of a page drives: one [`Agent`], its socket and its timer.
+
+use super::clock::{Clock, instant};
+use super::input::Input;
+use super::record::Record;
+use super::seed;
+use super::socket::{Handlers, Socket};
+use super::timer::Timer;
+use crate::agent::{Agent, Challenged, Config, Credentials, Direction, Event, Output, WatchId};
+use crate::presence::{PublishedState, Status};
+use crate::sip::Uri;
+use crate::sip::auth::{Algorithm, Secret};
+use crate::time::{Duration, Instant};
+use core::cell::{Cell, RefCell};
+use js_sys::{Function, JsString, Promise};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{CloseEvent, MessageEvent};
+
+#[wasm_bindgen]
+extern "C" {
+    /// What an agent is made from; `src/js/core.ts` has the same fields.
+    pub type Options;
+    #[wasm_bindgen(method, getter)]
+    fn servers(this: &Options) -> Vec<String>;
+    #[wasm_bindgen(method, getter)]
+    fn aor(this: &Options) -> String;
+    #[wasm_bindgen(method, getter, js_name = displayName)]
+    fn display_name(this: &Options) -> Option<String>;
+    #[wasm_bindgen(method, getter)]
+    fn credentials(this: &Options) -> Option<Answer>;
+    /// Whether the host is asked for credentials.
+    #[wasm_bindgen(method, getter)]
+    fn asks(this: &Options) -> bool;
+    #[wasm_bindgen(method, getter)]
+    fn register(this: &Options) -> bool;
+    #[wasm_bindgen(method, getter)]
+    fn instance(this: &Options) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn expires(this: &Options) -> u32;
+    #[wasm_bindgen(method, getter)]
+    fn linger(this: &Options) -> u32;
+    #[wasm_bindgen(method, getter, js_name = userAgent)]
+    fn user_agent(this: &Options) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn trace(this: &Options) -> bool;
+    #[wasm_bindgen(method, getter, js_name = webSocket)]
+    fn web_socket(this: &Options) -> Function;
+
+    /// Credentials: a user name, and pairs of algorithm and hash, or of an empty text and the password.
+    pub type Answer;
+    #[wasm_bindgen(method, getter)]
+    fn username(this: &Answer) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn secret(this: &Answer) -> Vec<String>;
+
+    /// Who hears of events. Neither method may throw.
+    pub type Host;
+    #[wasm_bindgen(method)]
+    fn handle(this: &Host, kind: u32, id: u32, words: &[u32], text: &str);
+    /// Resolves to an [`Answer`], or to undefined.
+    #[wasm_bindgen(method, js_name = askCredentials)]
+    fn ask_credentials(this: &Host, words: &[u32], text: &str) -> Promise;
+    /// A function that does nothing.
+    #[wasm_bindgen(method, getter)]
+    fn ignore(this: &Host) -> Function;
+}
+
+/// The kinds of events, in the order of `src/js/core.ts`.
+#[derive(Clone, Copy)]
+enum Kind {
+    State,
+    Connection,
+    Error,
+    Trace,
+    Settled,
+    Fetched,
+    Closed,
+}
+
+/// An agent with its connection. A verb only tells the agent; call [`Core::pump`] after it.
+#[wasm_bindgen]
+pub struct Core(Rc<Shell>);
+
+struct Shell {
+    agent: RefCell<Agent>,
+    host: Host,
+    constructor: Function,
+    clock: Clock,
+    input: RefCell<Input>,
+    socket: RefCell<Option<Socket>>,
+    /// What the socket and the timer call. They hold the shell, and so keep an agent alive that nobody holds; it ends
+    /// with [`Core::release`].
+    handlers: RefCell<Option<Rc<Handlers>>>,
+    timer: RefCell<Option<Timer>>,
+    pumping: Cell<bool>,
+}
+
+#[wasm_bindgen]
+impl Core {
+    /// An agent that wants to connect. `seed`: 32 bytes that nobody can guess.
+    ///
+    /// # Errors
+    /// A sentence that names the field of `options` that cannot be used.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: &Options, host: Host, seed: &[u8]) -> Result<Self, String> {
+        let config = config(options)?;
+        let clock = Clock::default();
+        let input = RefCell::new(Input::new(config.limits.message));
+        let agent = Agent::new(config, self::seed(seed)?, clock.now()).map_err(|error| error.to_string())?;
+        let shell = Rc::new(Shell {
+            agent: RefCell::new(agent),
+            constructor: options.web_socket(),
+            clock,
+            input,
+            socket: RefCell::new(None),
+            handlers: RefCell::new(None),
+            timer: RefCell::new(None),
+            pumping: Cell::new(false),
+            host,
+        });
+        shell.listen();
+        Ok(Self(shell))
+    }
+
+    /// Acts on everything that is to be done, and arms the timer.
+    pub fn pump(&self) {
+        self.0.pump();
+    }
+
+    /// Watches `uri`: the number of the watch, or nothing if the URI cannot be read.
+    pub fn watch(&self, uri: &str) -> Option<u32> {
+        let target = Uri::parse(uri).ok()?;
+        Some(self.0.tell(|agent, now| agent.watch(&target, now)).0)
+    }
+
+    /// Tells the host the state of a watch, whether it is news or not.
+    pub fn recall(&self, watch: u32) {
+        let mut record = Record::default();
+        if let Some(view) = self.0.agent.borrow().view(WatchId(watch)) {
+            record.view(view);
+        }
+        if !record.words.is_empty() {
+            self.0.handle(Kind::State, watch, &record);
+        }
+    }
+
+    /// Ends one watch.
+    pub fn unwatch(&self, watch: u32) {
+        self.0.tell(|agent, now| agent.unwatch(WatchId(watch), now));
+    }
+
+    /// Asks once: the number of the request, or nothing if the URI cannot be read.
+    pub fn fetch(&self, uri: &str) -> Option<u32> {
+        let target = Uri::parse(uri).ok()?;
+        Some(self.0.tell(|agent, now| agent.fetch(&target, now)).0)
+    }
+
+    /// Publishes: the number of the request. `until`: epoch milliseconds.
+    pub fn publish(
+        &self,
+        status: &str,
+        note: Option<String>,
+        activities: Vec<String>,
+        until: Option<f64>,
+    ) -> u32 {
+        let status = Status::from_word(status).unwrap_or(Status::Unknown);
+        let until = until.map(instant);
+        let state = PublishedState { status, activities, note, until, idle: false };
+        self.0.tell(|agent, now| agent.publish(state, now)).0
+    }
+
+    /// Withdraws the publication: the number of the request.
+    pub fn unpublish(&self) -> u32 {
+        self.0.tell(Agent::unpublish).0
+    }
+
+    /// Status, rule and element id of a watch.
+    pub fn explain(&self, watch: u32) -> Option<Vec<String>> {
+        let (status, rule, element) = self.0.agent.borrow().explain(WatchId(watch))?;
+        Some(vec![status.to_owned(), rule.to_owned(), element])
+    }
+
+    /// The page is awake, or with `online` the network is back.
+    pub fn wake(&self, online: bool) {
+        self.0.tell(|agent, now| if online { agent.handle_online(now) } else { agent.handle_timeout(now) });
+    }
+
+    /// Whether messages are told as traces.
+    pub fn trace(&self, on: bool) {
+        self.0.agent.borrow_mut().set_trace(on);
+    }
+
+    /// Ends everything within a second; the last event says that it is done.
+    pub fn close(&self) {
+        self.0.tell(Agent::close);
+    }
+
+    /// Lets go of socket, timer and callbacks. Not from inside a callback.
+    pub fn release(&self) {
+        self.0.socket.replace(None);
+        self.0.timer.replace(None);
+        self.0.handlers.replace(None);
+    }
+}
+
+impl Shell {
+    fn listen(self: &Rc<Self>) {
+        let shell = Rc::clone(self);
+        let open = Closure::new(move || shell.handle_open());
+        let shell = Rc::clone(self);
+        let message = Closure::new(move |event: MessageEvent| shell.handle_message(&event));
+        let shell = Rc::clone(self);
+        let close = Closure::new(move |event: CloseEvent| shell.handle_close(event.code(), &event.reason()));
+        let error = self.host.ignore();
+        self.handlers.replace(Some(Rc::new(Handlers { open, message, close, error })));
+        let shell = Rc::clone(self);
+        self.timer.replace(Some(Timer::new(move || shell.handle_timer())));
+    }
+
+    /// Tells the agent something, in a short borrow.
+    fn tell<T>(&self, act: impl FnOnce(&mut Agent, Instant) -> T) -> T {
+        let now = self.clock.now();
+        act(&mut self.agent.borrow_mut(), now)
+    }
+
+    fn handle_open(self: &Rc<Self>) {
+        let speaks_sip = self.socket.borrow().as_ref().is_some_and(Socket::speaks_sip);
+        self.tell(|agent, now| {
+            if speaks_sip { agent.handle_connected(now) } else { agent.handle_wrong_protocol(now) }
+        });
+        self.pump();
+    }
+
+    fn handle_message(self: &Rc<Self>, event: &MessageEvent) {
+        let data = event.data();
+        {
+            let mut input = self.input.borrow_mut();
+            let bytes = match data.dyn_ref::<JsString>() {
+                Some(text) => input.text(text),
+                None => input.binary(data.unchecked_ref()),
+            };
+            self.tell(|agent, now| agent.handle_message(bytes, now));
+        }
+        self.pump();
+    }
+
+    fn handle_close(self: &Rc<Self>, code: u16, reason: &str) {
+        self.socket.replace(None);
+        self.tell(|agent, now| agent.handle_disconnected(code, reason, now));
+        self.pump();
+    }
+
+    fn handle_timer(self: &Rc<Self>) {
+        if let Some(timer) = &*self.timer.borrow() {
+            timer.handle_fired();
+        }
+        self.tell(Agent::handle_timeout);
+        self.pump();
+    }
+
+    /// A call from inside a callback does nothing: the pump that runs finds what it did.
+    fn pump(self: &Rc<Self>) {
+        if self.pumping.replace(true) {
+            return;
+        }
+        loop {
+            let Some(output) = self.agent.borrow_mut().poll() else { break };
+            self.act(output);
+        }
+        self.pumping.set(false);
+        let due = self.agent.borrow().poll_timeout();
+        if let Some(timer) = &*self.timer.borrow() {
+            timer.arm(due.map(|(at, _)| at), self.clock.now());
+        }
+    }
+
+    fn act(self: &Rc<Self>, output: Output) {
+        match output {
+            Output::Connect { url } => self.connect(&url),
+            Output::Send(bytes) => {
+                if let Some(socket) = &*self.socket.borrow() {
+                    socket.send(&bytes);
+                }
+            }
+            Output::Close => drop(self.socket.replace(None)),
+            Output::Event(event) => self.announce(event),
+        }
+    }
+
+    fn connect(&self, url: &str) {
+        let Some(handlers) = self.handlers.borrow().clone() else { return };
+        match Socket::open(&self.constructor, url, &handlers) {
+            Ok(socket) => drop(self.socket.replace(Some(socket))),
+            Err(reason) => self.tell(|agent, now| agent.handle_disconnected(0, &reason, now)),
+        }
+    }
+
+    fn announce(self: &Rc<Self>, event: Event) {
+        let mut record = Record::default();
+        let (kind, id) = match event {
+            Event::State { watch, view } => {
+                record.view(&view);
+                (Kind::State, watch.0)
+            }
+            Event::Connection(state) => {
+                record.connection(&state);
+                (Kind::Connection, 0)
+            }
+            Event::Error(failure) => {
+                record.failure(&failure);
+                (Kind::Error, 0)
+            }
+            Event::Trace { direction, text } => {
+                record.text(&text);
+                (Kind::Trace, u32::from(direction == Direction::Received))
+            }
+            Event::Published { request, result } => {
+                record.result(result.err().as_ref());
+                (Kind::Settled, request.0)
+            }
+            Event::Fetched { request, result } => {
+                record.result(result.as_ref().err());
+                if let Ok(view) = &result {
+                    record.view(view);
+                }
+                (Kind::Fetched, request.0)
+            }
+            Event::Challenged(challenged) => return self.ask(challenged),
+            Event::Closed => (Kind::Closed, 0),
+        };
+        self.handle(kind, id, &record);
+    }
+
+    fn handle(&self, kind: Kind, id: u32, record: &Record) {
+        self.host.handle(kind as u32, id, &record.words, &record.text);
+    }
+
+    fn ask(self: &Rc<Self>, challenged: Challenged) {
+        let mut record = Record::default();
+        record.challenge(&challenged);
+        let promise = self.host.ask_credentials(&record.words, &record.text);
+        let shell = Rc::clone(self);
+        spawn_local(async move {
+            let answer = JsFuture::from(promise).await.ok().filter(|answer| !answer.is_undefined());
+            let answer = answer.map(|answer| credentials(answer.unchecked_ref()));
+            shell.tell(|agent, now| agent.provide_credentials(challenged.id, answer, now));
+            shell.pump();
+        });
+    }
+}
+
+fn credentials(answer: &Answer) -> (String, Secret) {
+    let mut pairs = answer.secret().into_iter();
+    let mut hashes = Vec::new();
+    while let (Some(algorithm), Some(value)) = (pairs.next(), pairs.next()) {
+        if algorithm.is_empty() {
+            return (answer.username(), Secret::Password(value));
+        }
+        hashes.extend(Algorithm::from_token(Some(&algorithm)).map(|(algorithm, _)| (algorithm, value)));
+    }
+    (answer.username(), Secret::Ha1(hashes))
+}
+
+fn config(options: &Options) -> Result<Config, String> {
+    let aor = Uri::parse(&options.aor()).map_err(|error| ["aor: ", &error.to_string()].concat())?;
+    let mut config = Config::new("", aor);
+    config.servers = options.servers();
+    config.display_name = options.display_name();
+    if let Some(answer) = options.credentials() {
+        let (username, secret) = credentials(&answer);
+        config.credentials = Credentials::Fixed { username, secret };
+    } else if options.asks() {
+        config.credentials = Credentials::Ask;
+    }
+    config.register = options.register();
+    config.instance = options.instance();
+    config.expires = options.expires();
+    config.linger = Duration::from_millis(u64::from(options.linger()));
+    config.user_agent = options.user_agent();
+    config.trace = options.trace();
+    Ok(config)
+}

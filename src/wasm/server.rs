@@ -1,0 +1,137 @@
+//! The class that the JavaScript of a presence server drives: one [`Server`] and its timer. The WebSockets are the
+//! host's, for it is the one that accepts them.
+
+use super::clock::Clock;
+use super::seed;
+use super::timer::Timer;
+use crate::server::{Config, ConnectionId, Event, Output, Server};
+use crate::time::Instant;
+use core::cell::{Cell, RefCell};
+use core::str;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    /// Who sends, closes and hears of events. No method may throw.
+    pub type ServerHost;
+    #[wasm_bindgen(method)]
+    fn send(this: &ServerHost, connection: u32, text: &str);
+    #[wasm_bindgen(method, js_name = sendBinary)]
+    fn send_binary(this: &ServerHost, connection: u32, bytes: &[u8]);
+    #[wasm_bindgen(method)]
+    fn close(this: &ServerHost, connection: u32, code: u16, reason: &str);
+    /// `about`: user, or method. `more`: the presentity who is watched, or the status code.
+    #[wasm_bindgen(method)]
+    fn event(this: &ServerHost, kind: &str, about: &str, more: &str);
+}
+
+/// A presence server without its sockets.
+#[wasm_bindgen]
+pub struct ServerCore(Rc<Shell>);
+
+struct Shell {
+    server: RefCell<Server>,
+    host: ServerHost,
+    clock: Clock,
+    timer: RefCell<Option<Timer>>,
+    pumping: Cell<bool>,
+}
+
+#[wasm_bindgen]
+impl ServerCore {
+    /// A server from its configuration in JSON. `seed`: 32 bytes that nobody can guess.
+    ///
+    /// # Errors
+    /// A sentence that names the field of the configuration that cannot be used.
+    #[wasm_bindgen(constructor)]
+    pub fn new(config: &str, host: ServerHost, seed: &[u8]) -> Result<Self, String> {
+        let config = Config::from_json(config).map_err(|error| error.to_string())?;
+        let clock = Clock::default();
+        let server = Server::new(config, self::seed(seed)?, clock.now()).map_err(|error| error.to_string())?;
+        let shell = Rc::new(Shell {
+            server: RefCell::new(server),
+            host,
+            clock,
+            timer: RefCell::new(None),
+            pumping: Cell::new(false),
+        });
+        let own = Rc::clone(&shell);
+        shell.timer.replace(Some(Timer::new(move || own.handle_timer())));
+        Ok(Self(shell))
+    }
+
+    /// A WebSocket with sub-protocol `sip` was accepted. `connection`: a number of the host's, used once.
+    pub fn connected(&self, connection: u32) {
+        self.0.tell(|server, now| server.handle_connected(ConnectionId(connection), now));
+    }
+
+    /// One message arrived.
+    pub fn message(&self, connection: u32, bytes: &[u8]) {
+        self.0.tell(|server, now| server.handle_message(ConnectionId(connection), bytes, now));
+    }
+
+    /// A WebSocket is gone.
+    pub fn disconnected(&self, connection: u32) {
+        self.0.tell(|server, now| server.handle_disconnected(ConnectionId(connection), now));
+    }
+
+    /// Tells all watchers that the server goes away.
+    pub fn shutdown(&self) {
+        self.0.tell(Server::shutdown);
+    }
+
+    /// Lets go of the timer. Not from inside a callback.
+    pub fn release(&self) {
+        self.0.timer.replace(None);
+    }
+}
+
+impl Shell {
+    /// Tells the server something, in a short borrow, and acts on what follows.
+    fn tell(&self, act: impl FnOnce(&mut Server, Instant)) {
+        let now = self.clock.now();
+        act(&mut self.server.borrow_mut(), now);
+        self.pump();
+    }
+
+    fn handle_timer(&self) {
+        if let Some(timer) = &*self.timer.borrow() {
+            timer.handle_fired();
+        }
+        self.tell(Server::handle_timeout);
+    }
+
+    fn pump(&self) {
+        if self.pumping.replace(true) {
+            return;
+        }
+        loop {
+            let Some(output) = self.server.borrow_mut().poll() else { break };
+            self.act(output);
+        }
+        self.pumping.set(false);
+        let due = self.server.borrow().poll_timeout();
+        if let Some(timer) = &*self.timer.borrow() {
+            timer.arm(due.map(|(at, _)| at), self.clock.now());
+        }
+    }
+
+    fn act(&self, output: Output) {
+        match output {
+            Output::Send(connection, bytes) => match str::from_utf8(&bytes) {
+                Ok(text) => self.host.send(connection.0, text),
+                Err(_) => self.host.send_binary(connection.0, &bytes),
+            },
+            Output::Close(connection, code, reason) => self.host.close(connection.0, code, reason),
+            Output::Event(Event::Registered { user }) => self.host.event("registered", &user, ""),
+            Output::Event(Event::Published { user }) => self.host.event("published", &user, ""),
+            Output::Event(Event::Subscribed { watcher, presentity }) => {
+                self.host.event("subscribed", &watcher, &presentity);
+            }
+            Output::Event(Event::Refused { method, status }) => {
+                self.host.event("refused", &method, &status.to_string());
+            }
+        }
+    }
+}
