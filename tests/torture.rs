@@ -5,6 +5,8 @@
 use sip_presence::sip::auth::DigestCredentials;
 use sip_presence::sip::uri::unescape;
 use sip_presence::sip::{Limits, Message, Method, Name, NameAddr, ParseError, Scheme, StartLine, Uri};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// Headers that each request has; `SUBSCRIBE` in CSeq.
 const COMMON: &str = "Via: SIP/2.0/WS client.example;branch=z9hG4bKcommon\n\

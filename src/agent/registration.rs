@@ -112,7 +112,7 @@ impl Registration {
                 self.due_at = self.registered.then(|| now + granted.part(2).max(Duration::from_secs(1)));
                 Update::Done
             }
-            (Some(423), Some(response)) if !self.corrected => {
+            (Some(423), Some(response)) if !self.corrected && !self.leaving => {
                 match response.min_expires().filter(|least| *least > self.expires) {
                     Some(least) => {
                         self.corrected = true;
@@ -126,6 +126,8 @@ impl Registration {
                 }
             }
             _ => {
+                // Who leaves has done what could be done.
+                self.registered &= !self.leaving;
                 let passing = !matches!(status, Some(400..=407 | 409..=479 | 600..=699));
                 let floor = response.and_then(Message::retry_after).unwrap_or(0);
                 if passing && !self.leaving {

@@ -217,8 +217,8 @@ impl Publisher {
         let status = response.status().unwrap_or(500);
         match status {
             200..=299 => self.handle_success(sent, response, random, now),
-            412 => self.handle_conditional_failure(sent),
-            423 if !self.corrected => match response.min_expires().filter(|least| *least > self.plan.expires)
+            412 if sent.operation != Operation::Initial => self.handle_conditional_failure(sent),
+            423 if !self.corrected && sent.operation != Operation::Remove => match response.min_expires().filter(|least| *least > self.plan.expires)
             {
                 Some(least) => {
                     self.corrected = true;

@@ -295,6 +295,10 @@ impl Subscriber {
     ) -> Update {
         self.in_flight = false;
         let status = response.status().unwrap_or(500);
+        if status == 204 && self.state == State::Leaving && !self.ready {
+            // It promises that no NOTIFY comes.
+            return Update::Ended(self.finish());
+        }
         if (200..300).contains(&status) {
             self.handle_success(request, response, status, now);
             return Update::Nothing;
@@ -303,15 +307,20 @@ impl Subscriber {
             return Update::Resend(corrected);
         }
         let retry_after = response.retry_after().map(|s| Duration::from_secs(u64::from(s)));
+        // A NOTIFY has made the dialog before another branch of the fork refused the first SUBSCRIBE: that ends nothing.
+        let in_dialog = request.to().is_ok_and(|to| to.tag().is_some());
+        let ended = in_dialog && ends_the_usage(status);
         match self.state {
             State::NotifyWait if is_worth_a_retry(status) => {
                 self.end(Why::Refused(status), Again::After(retry_after), random, now)
             }
             State::NotifyWait => self.end(Why::Refused(status), Again::Never, random, now),
-            State::Pending | State::Active if ends_the_usage(status) => {
+            State::Pending | State::Active if ended => {
                 self.end(Why::Refused(status), Again::AtOnce, random, now)
             }
             State::Pending | State::Active => self.postpone_refresh(retry_after, random, now),
+            // It was a refresh; the un-SUBSCRIBE is still to be sent.
+            State::Leaving if self.ready && !ended => Update::Nothing,
             State::Leaving => Update::Ended(self.finish()),
             State::Idle | State::Over => Update::Nothing,
         }
@@ -339,6 +348,9 @@ impl Subscriber {
                 self.expires_at = Some(now + Duration::from_secs(u64::from(granted)));
             }
             State::Pending | State::Active => {
+                if self.alive_since.is_some_and(|since| now.since(since) >= SETTLED) {
+                    self.backoff.reset();
+                }
                 if let Some(granted) = response.expires().filter(|_| asked > 0) {
                     self.expires_at = Some(now + Duration::from_secs(u64::from(granted.min(asked))));
                 }
@@ -357,7 +369,8 @@ impl Subscriber {
         now: Instant,
     ) -> Option<Message> {
         match status {
-            423 if !self.corrected.expires && self.plan.expires > 0 => {
+            // Not the end of a subscription: it would be made longer.
+            423 if !self.corrected.expires && request.expires() != Some(0) => {
                 let least = response.min_expires().filter(|least| *least > self.plan.expires)?;
                 self.corrected.expires = true;
                 self.plan.expires = least;
@@ -386,6 +399,7 @@ impl Subscriber {
         match self.state {
             State::NotifyWait => self.end(Why::NoAnswer, Again::After(None), random, now),
             State::Pending | State::Active => self.postpone_refresh(None, random, now),
+            State::Leaving if self.ready => Update::Nothing,
             State::Leaving => Update::Ended(self.finish()),
             State::Idle | State::Over => Update::Nothing,
         }
@@ -451,7 +465,10 @@ impl Subscriber {
                 self.dialog = Some(made.map_err(|_| 400_u16)?);
             }
         }
-        self.timer_n = None;
+        // Who leaves waits for the last NOTIFY, but no longer than Timer N.
+        if self.state != State::Leaving {
+            self.timer_n = None;
+        }
         let anew = core::mem::take(&mut self.anew);
         let end = match header.state {
             Substate::Terminated => {

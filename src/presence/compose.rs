@@ -4,14 +4,14 @@
 //! the whole document.
 
 use super::Presence;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// The composite of `publications`, oldest first: all tuples, persons, devices and notes; ids that clash between
 /// publications are renamed; the document is for `entity`.
 #[must_use]
 pub fn compose(entity: &str, publications: &[&Presence]) -> Presence {
     let mut whole = Presence { entity: entity.to_owned(), ..Presence::default() };
-    let mut ids = BTreeSet::new();
+    let mut ids = BTreeMap::new();
     for publication in publications {
         let mut part = (*publication).clone();
         let tuples = part.tuples.iter_mut().map(|t| (&mut t.id, 't'));
@@ -33,17 +33,19 @@ pub fn compose(entity: &str, publications: &[&Presence]) -> Presence {
     whole
 }
 
-/// Makes `id` unique in the document (RFC 4479 §3.5): a taken one gets a number.
-fn claim(id: &mut String, kind: char, taken: &mut BTreeSet<String>) {
+/// Makes `id` unique in the document (RFC 4479 §3.5): a taken one gets a number. `taken` has the next number to try
+/// for each id, so that many equal ids cost no more than different ones.
+fn claim(id: &mut String, kind: char, taken: &mut BTreeMap<String, u32>) {
     if id.is_empty() {
         id.push(kind);
     }
     let stem = id.clone();
-    let mut number = 2_u32;
-    while !taken.insert(id.clone()) {
+    while taken.contains_key(id.as_str()) {
+        let number = taken.entry(stem.clone()).or_insert(2);
         *id = [stem.as_str(), "-", &number.to_string()].concat();
-        number = number.saturating_add(1);
+        *number = number.saturating_add(1);
     }
+    taken.insert(id.clone(), 2);
 }
 
 #[cfg(test)]
@@ -70,5 +72,10 @@ mod tests {
         assert_eq!(whole.persons.iter().map(|p| p.id.as_str()).collect::<Vec<_>>(), ["p", "p-2"]);
         assert_eq!(whole.notes.len(), 1);
         assert_eq!(whole.entity, "sip:a@b");
+        // An id that looks like a number given before is not given twice.
+        let parts = ["t", "t-2", "t", "t", "t-2"].map(part);
+        let whole = compose("sip:a@b", &parts.iter().collect::<Vec<_>>());
+        let ids: Vec<&str> = whole.tuples.iter().map(|t| t.id.as_str()).collect();
+        assert_eq!(ids, ["t", "t-2", "t-3", "t-4", "t-2-2"]);
     }
 }

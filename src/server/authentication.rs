@@ -6,7 +6,7 @@
 use super::config::Config;
 use crate::random::Random;
 use crate::sip::auth::{Algorithm, Challenge, DigestCredentials, Protected, Qop};
-use crate::sip::{Message, Name};
+use crate::sip::{Message, Name, Uri};
 use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 
@@ -114,7 +114,10 @@ impl Authentication {
         let ha1 = secret.ha1(algorithm, &row.username, &self.realm).ok_or(Denied::Challenge)?;
         let method = request.method();
         let protected = Protected { method: method.as_str(), uri: &row.uri, body: &request.body };
-        if !row.verify(&ha1, protected) {
+        // The proof covers its own `uri`, which must name something of ours, though not the same as the Request-URI
+        // (RFC 3261 §22.4 item 5).
+        let ours = Uri::parse(&row.uri).is_ok_and(|uri| uri.host.eq_ignore_ascii_case(&config.domain));
+        if !ours || !row.verify(&ha1, protected) {
             return Err(Denied::Challenge);
         }
         let forget_at = made_at + self.lifetime;

@@ -138,6 +138,8 @@ pub struct Limits {
     pub publications: usize,
     /// Registered contacts of one user; one more gets 503.
     pub contacts: usize,
+    /// Requests of one connection to other users that were not answered yet; one more gets 503.
+    pub forwarded: usize,
     /// Bytes of a message; a larger one gets 513.
     pub message: usize,
     /// Malformed messages of one connection; one more closes it with 1002.
@@ -151,6 +153,7 @@ impl Default for Limits {
             subscriptions: 10_000,
             publications: 16,
             contacts: 16,
+            forwarded: 64,
             message: 256 * 1024,
             malformed: 100,
         }

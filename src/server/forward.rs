@@ -5,6 +5,7 @@ use super::{ConnectionId, Server};
 use crate::sip::{Message, Method, Name, NameAddr, Params, Uri, Via};
 use crate::time::Instant;
 use crate::transaction::{Arrival, T1};
+use std::collections::BTreeMap;
 
 /// A request on its way between two connections.
 pub(super) struct Forwarded {
@@ -45,6 +46,10 @@ impl Server {
         let Some(hops) = request.max_forwards().unwrap_or(70).checked_sub(1) else {
             return self.answer(connection, request, 483, &[]);
         };
+        let open = self.forwarded.values().filter(|forwarded| forwarded.from == connection).count();
+        if open >= self.config.limits.forwarded {
+            return self.refuse(connection, request, 503);
+        }
         match self.unanswered.handle_request(request, now) {
             Ok(Arrival::New) => {}
             Ok(Arrival::Retransmission) => return,
@@ -82,6 +87,20 @@ impl Server {
     fn top_route_is_ours(&self, request: &Message) -> bool {
         let top = request.list(&Name::Route).next().and_then(|text| NameAddr::parse(text, "Route").ok());
         top.is_some_and(|top| top.uri.host.eq_ignore_ascii_case(&self.config.domain))
+    }
+
+    /// A connection is gone: who waits for an answer over it gets one, and what came over it is forgotten.
+    pub(super) fn lose_forwarded(&mut self, connection: ConnectionId) {
+        let touches = |forwarded: &Forwarded| forwarded.from == connection || forwarded.to == connection;
+        let all = core::mem::take(&mut self.forwarded);
+        let (lost, kept): (BTreeMap<_, _>, _) = all.into_iter().partition(|(_, forwarded)| touches(forwarded));
+        self.forwarded = kept;
+        for lost in lost.into_values() {
+            self.unanswered.handle_answered(&lost.request);
+            if lost.from != connection {
+                self.answer(lost.from, &lost.request, 480, &[]);
+            }
+        }
     }
 
     /// Takes a response back the way its request came. Only the connection that was asked may answer.

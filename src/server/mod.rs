@@ -129,7 +129,7 @@ impl Server {
         self.registrar.handle_disconnected(connection);
         self.subscriptions.handle_disconnected(connection);
         self.transactions.retain(|(_, used)| *used != connection);
-        self.forwarded.retain(|_, forwarded| forwarded.from != connection && forwarded.to != connection);
+        self.lose_forwarded(connection);
     }
 
     /// One WebSocket message arrived, text or binary.
@@ -146,7 +146,7 @@ impl Server {
                 self.outputs.push_back(Output::Send(connection, b"\r\n".to_vec()));
             }
             Err(ParseError::KeepAlive) => {}
-            Err(error) => self.handle_malformed(connection, bytes, &limits, &error),
+            Err(error) => self.handle_malformed(connection, bytes, &limits, &error, now),
         }
     }
 
@@ -156,6 +156,7 @@ impl Server {
         bytes: &[u8],
         limits: &sip::Limits,
         error: &ParseError,
+        now: Instant,
     ) {
         let head = Message::parse_head(bytes, limits);
         if let Some(head) = head.filter(|head| head.is_request() && head.method() != Method::Ack) {
@@ -165,6 +166,7 @@ impl Server {
         state.malformed += 1;
         if state.malformed > self.config.limits.malformed {
             self.outputs.push_back(Output::Close(connection, 1002, "not SIP"));
+            self.handle_disconnected(connection, now);
         }
     }
 

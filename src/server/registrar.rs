@@ -47,6 +47,15 @@ impl Registrar {
             return Ok(());
         }
         let contacts = request.addresses(&Name::Contact).map_err(|_| 400_u16)?;
+        // A request inside a dialog finds its way by the contact alone: nobody may take that of somebody else.
+        let taken = |contact: &NameAddr| {
+            let others = self.by_user.iter().filter(|(name, _)| *name != user).flat_map(|(_, bindings)| bindings);
+            let mut others = others.filter(|other| other.connection != connection && other.expires_at > now);
+            others.any(|other| reaches(&other.contact.uri, &contact.uri))
+        };
+        if contacts.iter().any(taken) {
+            return Err(403);
+        }
         let mut bindings = self.by_user.get(user).cloned().unwrap_or_default();
         Self::apply(&mut bindings, contacts, request, sequence, connection, bounds, now)?;
         self.by_user.insert(user.to_owned(), bindings);
@@ -114,16 +123,12 @@ impl Registrar {
         self.by_user.get(user)?.iter().rev().find(|binding| binding.expires_at > now)
     }
 
-    /// The connection behind a contact: the target of a request inside a dialog. Host and parameters may have been
-    /// rewritten on the way, the user part is unique.
+    /// The connection behind a contact: the target of a request inside a dialog.
     pub(super) fn connection_of(&self, target: &Uri, now: Instant) -> Option<ConnectionId> {
         let bindings = self.by_user.values().flatten();
         bindings
             .filter(|binding| binding.expires_at > now)
-            .find(|binding| {
-                let uri = &binding.contact.uri;
-                uri.user.is_some() && uri.user == target.user && uri.host.eq_ignore_ascii_case(&target.host)
-            })
+            .find(|binding| reaches(&binding.contact.uri, target))
             .map(|binding| binding.connection)
     }
 
@@ -145,6 +150,12 @@ impl Registrar {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.by_user.values().flatten().map(|binding| binding.expires_at).min()
     }
+}
+
+/// Whether a request to `target` goes to `contact`. Parameters may have been rewritten on the way, the user part is
+/// unique.
+fn reaches(contact: &Uri, target: &Uri) -> bool {
+    contact.user.is_some() && contact.user == target.user && contact.host.eq_ignore_ascii_case(&target.host)
 }
 
 /// Whether both are contacts of one instance (RFC 5626 §4.1), or the same address.

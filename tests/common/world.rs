@@ -19,7 +19,7 @@ pub const DOMAIN: &str = "example.com";
 pub struct Seat {
     pub name: String,
     pub agent: Agent,
-    connection: Option<ConnectionId>,
+    pub connection: Option<ConnectionId>,
     cut: bool,
     pub events: Vec<Event>,
     /// Every view told, oldest first.
@@ -56,6 +56,8 @@ pub struct World {
     /// The server takes messages and never answers.
     pub silent: bool,
     pub log: Vec<Crossing>,
+    /// Connections that the server has closed, with the WebSocket code.
+    pub closed: Vec<(ConnectionId, u16)>,
 }
 
 impl World {
@@ -85,6 +87,7 @@ impl World {
             latency: (5, 5),
             silent: false,
             log: Vec::new(),
+            closed: Vec::new(),
         }
     }
 
@@ -155,6 +158,7 @@ impl World {
                     self.post(Delivery::ToAgent(connection, bytes));
                 }
                 server::Output::Close(connection, code, _) => {
+                    self.closed.push((connection, code));
                     if let Some(seat) = self.seats.iter().position(|s| s.connection == Some(connection)) {
                         self.post(Delivery::Lose(seat, connection, code));
                     }
@@ -162,6 +166,21 @@ impl World {
                 server::Output::Event(_) => {}
             }
         }
+    }
+
+    /// A connection of somebody who is no agent.
+    pub fn stranger(&mut self) -> ConnectionId {
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        self.server.handle_connected(connection, self.now);
+        self.drain_server();
+        connection
+    }
+
+    /// Bytes arrive at the server. What it sends to a stranger is in the log only.
+    pub fn arrive(&mut self, connection: ConnectionId, bytes: &[u8]) {
+        self.server.handle_message(connection, bytes, self.now);
+        self.drain_server();
     }
 
     fn record(&mut self, from_server: bool, connection: ConnectionId, bytes: &[u8]) {

@@ -23,12 +23,14 @@ pub struct Limits {
     pub depth: usize,
     /// Elements in all.
     pub elements: usize,
-    /// Attributes of one element.
+    /// Attributes of one element, namespace declarations included.
     pub attributes: usize,
+    /// Bytes of a namespace or a language tag: every element below gets a copy.
+    pub inherited: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 256 * 1024, depth: 32, elements: 10_000, attributes: 64 }
+        Self { bytes: 256 * 1024, depth: 32, elements: 10_000, attributes: 64, inherited: 512 }
     }
 }

@@ -198,11 +198,14 @@ fn start_element(
             Err(_) if mode == Mode::Lax => break,
             Err(_) => return Err(DocumentError::Malformed),
         };
-        if raw.len() >= limits.attributes {
+        if raw.len() + scope.len() - outside >= limits.attributes {
             return Err(DocumentError::Limit("attributes"));
         }
         let key: &str = attribute.key.as_ref();
         let value = unescape_attribute(&attribute.value, mode)?;
+        if value.len() > limits.inherited && (key.starts_with("xmlns") || key == "xml:lang") {
+            return Err(DocumentError::Limit("inherited"));
+        }
         match key.strip_prefix("xmlns") {
             Some("") => scope.push((String::new(), value)),
             Some(prefix) if prefix.starts_with(':') => scope.push((prefix[1..].to_owned(), value)),
