@@ -12,6 +12,7 @@
 
 use crate::sip::{Message, Method, Name, Params, ParseError, Via};
 use crate::time::{Duration, Instant};
+use litemap::LiteMap;
 use std::collections::BTreeMap;
 
 /// T1 of RFC 3261 §17.1.1.1. Timers F and N are 64 times this.
@@ -22,7 +23,7 @@ pub struct ClientTransactions<T> {
     transport: &'static str,
     sent_by: String,
     timer_f: Duration,
-    open: BTreeMap<String, Open<T>>,
+    open: LiteMap<String, Open<T>>,
 }
 
 struct Open<T> {
@@ -47,7 +48,7 @@ impl<T> ClientTransactions<T> {
     #[must_use]
     pub const fn new(sent_by: String, secure: bool, t1: Duration) -> Self {
         let transport = if secure { "WSS" } else { "WS" };
-        Self { transport, sent_by, timer_f: t1.times(64), open: BTreeMap::new() }
+        Self { transport, sent_by, timer_f: t1.times(64), open: LiteMap::new() }
     }
 
     /// Opens a transaction for `request`: puts a Via with a branch made from `token` on top. Send it then.
@@ -84,21 +85,16 @@ impl<T> ClientTransactions<T> {
         self.open.remove(branch).map_or(Response::Stray, |open| Response::Final(open.owner))
     }
 
-    /// Ends the transactions whose Timer F has fired, and returns their owners, earliest deadline first.
+    /// Ends the transactions whose Timer F has fired, and returns their owners.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<T> {
-        let mut due: Vec<(Instant, String)> = self
-            .open
-            .iter()
-            .filter(|(_, open)| open.deadline <= now)
-            .map(|(branch, open)| (open.deadline, branch.clone()))
-            .collect();
-        due.sort();
-        due.iter().filter_map(|(_, branch)| self.open.remove(branch)).map(|open| open.owner).collect()
+        let due = self.open.iter().filter(|(_, open)| open.deadline <= now);
+        let due: Vec<String> = due.map(|(branch, _)| branch.clone()).collect();
+        due.iter().filter_map(|branch| self.open.remove(branch)).map(|open| open.owner).collect()
     }
 
     /// Ends all transactions because the connection is gone (RFC 3261 §17.1.4), and returns their owners.
     pub fn handle_disconnected(&mut self) -> Vec<T> {
-        core::mem::take(&mut self.open).into_values().map(|open| open.owner).collect()
+        core::mem::take(&mut self.open).into_tuple_vec().into_iter().map(|(_, open)| open.owner).collect()
     }
 
     /// Ends the transactions whose owner is not to be kept, without telling it: their connection is gone.

@@ -5,15 +5,16 @@ use super::{Credentials, FailureCode};
 use crate::random::Random;
 use crate::sip::auth::{Algorithm, AuthenticationInfo, Challenge, DigestCredentials, Protected, Secret};
 use crate::sip::{Message, Name};
-use std::collections::BTreeMap;
 
 /// Answers to one request at most, over all realms (row dig-22.1-g).
 const MOST_ANSWERS: usize = 4;
+/// Realms remembered at most.
+const MOST_SESSIONS: usize = 16;
 /// Fresh nonces for one request at most.
 const MOST_STALE: usize = 2;
 
 /// Who asks: a user agent server or registrar (401), or a proxy (407).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asker {
     Server,
     Proxy,
@@ -53,7 +54,16 @@ pub(super) enum Verdict {
     GiveUp(FailureCode),
 }
 
+/// What the application answered for a realm.
+struct Known {
+    realm: String,
+    username: String,
+    secret: Secret,
+}
+
+/// The last challenge of a realm.
 struct Session {
+    asker: Asker,
     challenge: Challenge,
     count: u32,
 }
@@ -61,27 +71,38 @@ struct Session {
 /// The credentials, and the nonces they were used with.
 pub(super) struct Authentication {
     credentials: Credentials,
-    /// What the application answered, by realm.
-    known: BTreeMap<String, (String, Secret)>,
-    sessions: BTreeMap<(Asker, String), Session>,
+    known: Vec<Known>,
+    /// Oldest first.
+    sessions: Vec<Session>,
 }
 
 impl Authentication {
     pub(super) const fn new(credentials: Credentials) -> Self {
-        Self { credentials, known: BTreeMap::new(), sessions: BTreeMap::new() }
+        Self { credentials, known: Vec::new(), sessions: Vec::new() }
     }
 
     fn user(&self, realm: &str) -> Option<(&str, &Secret)> {
         match &self.credentials {
             Credentials::None => None,
             Credentials::Fixed { username, secret } => Some((username, secret)),
-            Credentials::Ask => self.known.get(realm).map(|(username, secret)| (username.as_str(), secret)),
+            Credentials::Ask => {
+                let known = self.known.iter().find(|known| known.realm == realm);
+                known.map(|known| (known.username.as_str(), &known.secret))
+            }
         }
     }
 
     /// Takes what the application answered for `realm`.
     pub(super) fn learn(&mut self, realm: &str, username: String, secret: Secret) {
-        self.known.insert(realm.to_owned(), (username, secret));
+        self.forget(realm);
+        self.known.push(Known { realm: realm.to_owned(), username, secret });
+        if self.known.len() > MOST_SESSIONS {
+            self.known.remove(0);
+        }
+    }
+
+    fn forget(&mut self, realm: &str) {
+        self.known.retain(|known| known.realm != realm);
     }
 
     /// Puts a row of credentials on `request` for each realm that is known to want one (RFC 3261 §22.2, §22.3). Each
@@ -95,8 +116,8 @@ impl Authentication {
         }
         let mut rows = Vec::new();
         let mut sessions = core::mem::take(&mut self.sessions);
-        for ((asker, realm), session) in &mut sessions {
-            let Some((username, secret)) = self.user(realm) else { continue };
+        for session in &mut sessions {
+            let Some((username, secret)) = self.user(&session.challenge.realm) else { continue };
             session.count += 1;
             let protected = Protected { method: method.as_str(), uri: &uri, body: &request.body };
             let cnonce = random.token();
@@ -108,7 +129,7 @@ impl Authentication {
                 &cnonce,
                 session.count,
             );
-            rows.extend(answer.map(|answer| (asker.credentials_header(), answer.to_string())));
+            rows.extend(answer.map(|answer| (session.asker.credentials_header(), answer.to_string())));
         }
         self.sessions = sessions;
         for (name, row) in rows {
@@ -123,8 +144,7 @@ impl Authentication {
             return;
         };
         // The header names no realm: it can only be meant for a lone session.
-        let alone = self.sessions.len() == 1;
-        if let Some(session) = self.sessions.values_mut().next().filter(|_| alone) {
+        if let [session] = self.sessions.as_mut_slice() {
             session.challenge.nonce = next;
             session.count = 0;
         }
@@ -166,17 +186,25 @@ impl Authentication {
             if challenge.stale && attempt.stale < MOST_STALE {
                 attempt.stale += 1;
             } else {
-                self.sessions.remove(&key);
+                self.end_session(asker, &challenge.realm);
                 if asks {
-                    self.known.remove(&challenge.realm);
+                    self.forget(&challenge.realm);
                     return ask(true);
                 }
                 return Verdict::GiveUp(FailureCode::Unauthorized);
             }
         }
-        attempt.answered.push(key.clone());
-        self.sessions.insert(key, Session { challenge: challenge.clone(), count: 0 });
+        attempt.answered.push(key);
+        self.end_session(asker, &challenge.realm);
+        if self.sessions.len() >= MOST_SESSIONS {
+            self.sessions.remove(0);
+        }
+        self.sessions.push(Session { asker, challenge: challenge.clone(), count: 0 });
         Verdict::Retry
+    }
+
+    fn end_session(&mut self, asker: Asker, realm: &str) {
+        self.sessions.retain(|session| session.asker != asker || session.challenge.realm != realm);
     }
 }
 

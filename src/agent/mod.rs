@@ -7,6 +7,7 @@
 
 mod authentication;
 mod config;
+mod deadlines;
 mod failure;
 mod incoming;
 mod link;
@@ -36,7 +37,7 @@ use link::Link;
 use publication::Publication;
 use registration::Registration;
 use requests::{Job, Parked};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use subscriptions::Subscriptions;
 use watches::Watches;
@@ -54,7 +55,7 @@ pub struct Agent {
     link: Link,
     transactions: ClientTransactions<Job>,
     authentication: Authentication,
-    parked: BTreeMap<ChallengeId, Parked>,
+    parked: Vec<Parked>,
     registration: Option<Registration>,
     publication: Publication,
     subscriptions: Subscriptions,
@@ -104,7 +105,7 @@ impl Agent {
             contact,
             transactions: ClientTransactions::new(host, secure, T1),
             authentication: Authentication::new(config.credentials.clone()),
-            parked: BTreeMap::new(),
+            parked: Vec::new(),
             registration,
             publication,
             subscriptions: Subscriptions::default(),
@@ -273,7 +274,8 @@ impl Agent {
 
     /// Answers [`Event::Challenged`]: user name and secret, or `None` to give up.
     pub fn provide_credentials(&mut self, id: ChallengeId, answer: Option<(String, Secret)>, now: Instant) {
-        let Some(parked) = self.parked.remove(&id) else { return };
+        let Some(at) = self.parked.iter().position(|parked| parked.id == id) else { return };
+        let parked = self.parked.remove(at);
         if let Some((username, secret)) = answer {
             self.authentication.learn(&parked.realm, username, secret);
             for (job, response) in parked.jobs {

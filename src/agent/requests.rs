@@ -26,6 +26,7 @@ pub(super) struct Job {
 
 /// Requests that wait for the application to say who it is.
 pub(super) struct Parked {
+    pub(super) id: ChallengeId,
     pub(super) realm: String,
     pub(super) jobs: Vec<(Job, Message)>,
 }
@@ -107,13 +108,13 @@ impl Agent {
             self.subscriptions.settle(id);
         }
         let waiting = (Job { attempt: Attempt::default(), ..job }, response.clone());
-        if let Some(parked) = self.parked.values_mut().find(|parked| parked.realm == realm) {
+        if let Some(parked) = self.parked.iter_mut().find(|parked| parked.realm == realm) {
             parked.jobs.push(waiting);
             return;
         }
         self.next_id = self.next_id.wrapping_add(1);
         let id = ChallengeId(self.next_id);
-        self.parked.insert(id, Parked { realm: realm.clone(), jobs: vec![waiting] });
+        self.parked.push(Parked { id, realm: realm.clone(), jobs: vec![waiting] });
         self.tell(Event::Challenged(Challenged { id, realm, scheme, algorithms, rejected }));
     }
 

@@ -1,9 +1,11 @@
 //! The subscriptions of an agent, found by Call-ID, by deadline, and by who has something to send.
 
+use super::deadlines::Deadlines;
 use super::{RequestId, WatchId};
 use crate::event::Subscriber;
 use crate::time::Instant;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use litemap::LiteMap;
+use std::collections::VecDeque;
 
 /// Names a subscription inside an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,9 +32,9 @@ pub(super) struct Subscription {
 
 #[derive(Default)]
 pub(super) struct Subscriptions {
-    all: BTreeMap<SubscriptionId, Subscription>,
-    by_call_id: BTreeMap<String, SubscriptionId>,
-    deadlines: BTreeSet<(Instant, SubscriptionId)>,
+    all: LiteMap<u32, Box<Subscription>>,
+    by_call_id: LiteMap<String, u32>,
+    deadlines: Deadlines,
     queue: VecDeque<SubscriptionId>,
     next: u32,
 }
@@ -41,22 +43,23 @@ impl Subscriptions {
     pub(super) fn insert(&mut self, subscriber: Subscriber, role: Role) -> SubscriptionId {
         let id = SubscriptionId(self.next);
         self.next = self.next.wrapping_add(1);
-        self.all.insert(id, Subscription { subscriber, role, call_id: None, due: None, queued: false });
+        let new = Subscription { subscriber, role, call_id: None, due: None, queued: false };
+        self.all.insert(id.0, Box::new(new));
         self.settle(id);
         id
     }
 
     pub(super) fn get(&self, id: SubscriptionId) -> Option<&Subscription> {
-        self.all.get(&id)
+        self.all.get(&id.0).map(|subscription| &**subscription)
     }
 
     /// After any change through this, call [`Self::settle`].
     pub(super) fn get_mut(&mut self, id: SubscriptionId) -> Option<&mut Subscription> {
-        self.all.get_mut(&id)
+        self.all.get_mut(&id.0).map(|subscription| &mut **subscription)
     }
 
     pub(super) fn ids(&self) -> Vec<SubscriptionId> {
-        self.all.keys().copied().collect()
+        self.all.keys().copied().map(SubscriptionId).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -65,46 +68,38 @@ impl Subscriptions {
 
     /// The subscription that a NOTIFY with this Call-ID and To tag belongs to.
     pub(super) fn find(&self, call_id: &str, tag: Option<&str>) -> Option<SubscriptionId> {
-        let id = self.by_call_id.get(call_id)?;
-        let (_, local_tag) = self.all.get(id)?.subscriber.key()?;
-        (Some(local_tag) == tag).then_some(*id)
+        let id = *self.by_call_id.get(call_id)?;
+        let (_, local_tag) = self.all.get(&id)?.subscriber.key()?;
+        (Some(local_tag) == tag).then_some(SubscriptionId(id))
     }
 
     /// Brings the indexes up to date with a subscription that has changed, and drops it if nobody needs it.
     pub(super) fn settle(&mut self, id: SubscriptionId) {
-        let Some(subscription) = self.all.get_mut(&id) else { return };
+        let Some(subscription) = self.all.get_mut(&id.0) else { return };
         let call_id = subscription.subscriber.key().map(|(call_id, _)| call_id.to_owned());
         if call_id != subscription.call_id {
             if let Some(old) = &subscription.call_id {
                 self.by_call_id.remove(old);
             }
             if let Some(new) = &call_id {
-                self.by_call_id.insert(new.clone(), id);
+                self.by_call_id.insert(new.clone(), id.0);
             }
             subscription.call_id = call_id;
         }
         let due = subscription.subscriber.poll_timeout();
-        if due != subscription.due {
-            if let Some(old) = subscription.due {
-                self.deadlines.remove(&(old, id));
-            }
-            if let Some(new) = due {
-                self.deadlines.insert((new, id));
-            }
-            subscription.due = due;
-        }
+        self.deadlines.change(id.0, core::mem::replace(&mut subscription.due, due), due);
         if subscription.subscriber.is_ready() && !subscription.queued {
             subscription.queued = true;
             self.queue.push_back(id);
         }
         if subscription.subscriber.is_over() && !matches!(subscription.role, Role::Watch(_)) {
-            self.all.remove(&id);
+            self.all.remove(&id.0);
         }
     }
 
     /// Ends the interest in a subscription that is over.
     pub(super) fn remove(&mut self, id: SubscriptionId) {
-        if let Some(subscription) = self.all.get_mut(&id) {
+        if let Some(subscription) = self.all.get_mut(&id.0) {
             subscription.role = Role::Departed;
         }
         self.settle(id);
@@ -113,7 +108,7 @@ impl Subscriptions {
     /// The next subscription that has something to send.
     pub(super) fn next_ready(&mut self) -> Option<SubscriptionId> {
         while let Some(id) = self.queue.pop_front() {
-            if let Some(subscription) = self.all.get_mut(&id) {
+            if let Some(subscription) = self.all.get_mut(&id.0) {
                 subscription.queued = false;
                 if subscription.subscriber.is_ready() {
                     return Some(id);
@@ -125,10 +120,10 @@ impl Subscriptions {
 
     /// A subscription whose deadline has passed; the earliest first.
     pub(super) fn next_due(&self, now: Instant) -> Option<SubscriptionId> {
-        self.deadlines.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
+        self.deadlines.first().filter(|(at, _)| *at <= now).map(|(_, id)| SubscriptionId(id))
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.deadlines.first().map(|(at, _)| at)
     }
 }

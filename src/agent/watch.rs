@@ -13,6 +13,8 @@ pub(super) struct Watch {
     pub(super) count: u32,
     /// When the subscription ends because nobody watches any more.
     pub(super) linger_until: Option<Instant>,
+    /// The deadline under which the watch is queued.
+    pub(super) due: Option<Instant>,
     pub(super) subscription: Option<SubscriptionId>,
     pub(super) state: Watching,
     pub(super) reason: Option<String>,
@@ -47,6 +49,7 @@ impl Watch {
             target: target.clone(),
             count: 0,
             linger_until: None,
+            due: None,
             subscription: None,
             state: Watching::Trying,
             reason: None,

@@ -1,5 +1,6 @@
 //! The application's watches: which subscription feeds which, and what it is told.
 
+use super::deadlines::Deadlines;
 use super::requests::{Job, describe, refusal};
 use super::subscriptions::{Role, SubscriptionId};
 use super::watch::{Watch, nothing_known};
@@ -10,37 +11,31 @@ use crate::event::subscriber::{End, Notified, Plan, Subscriber, Update, Why};
 use crate::presence::{PIDF, Presence, pidf, status};
 use crate::sip::{Message, Uri};
 use crate::time::Instant;
-use std::collections::{BTreeMap, BTreeSet};
+use litemap::LiteMap;
 use std::rc::Rc;
 
 #[derive(Default)]
 pub(super) struct Watches {
-    all: BTreeMap<WatchId, Watch>,
-    by_address: BTreeMap<String, WatchId>,
-    deadlines: BTreeSet<(Instant, WatchId)>,
-    due: BTreeMap<WatchId, Instant>,
+    all: LiteMap<WatchId, Box<Watch>>,
+    by_address: LiteMap<String, WatchId>,
+    deadlines: Deadlines,
     next: u32,
 }
 
 impl Watches {
     pub(super) fn get(&self, id: WatchId) -> Option<&Watch> {
-        self.all.get(&id)
+        self.all.get(&id).map(|watch| &**watch)
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.deadlines.first().map(|(at, _)| at)
     }
 
     /// Brings the deadlines up to date with a watch that has changed.
     fn settle(&mut self, id: WatchId) {
-        let due = self.all.get(&id).and_then(Watch::poll_timeout);
-        if let Some(old) = self.due.remove(&id) {
-            self.deadlines.remove(&(old, id));
-        }
-        if let Some(new) = due {
-            self.due.insert(id, new);
-            self.deadlines.insert((new, id));
-        }
+        let Some(watch) = self.all.get_mut(&id) else { return };
+        let due = watch.poll_timeout();
+        self.deadlines.change(id.0, core::mem::replace(&mut watch.due, due), due);
     }
 }
 
@@ -74,7 +69,7 @@ impl Agent {
             watch.subscription = Some(self.subscribe(target, self.config.expires, Role::Watch(id)));
         }
         self.watches.by_address.insert(address, id);
-        self.watches.all.insert(id, watch);
+        self.watches.all.insert(id, Box::new(watch));
         if let Some(code) = refusal {
             self.fail_watch(id, Failure::new(code), Cause::Local);
         }
@@ -169,7 +164,7 @@ impl Agent {
     pub(super) fn deliver(&mut self, id: SubscriptionId, notified: Notified, body: &[u8], now: Instant) {
         let Some(subscription) = self.subscriptions.get(id) else { return };
         let (role, expires_at) = (subscription.role.clone(), subscription.subscriber.expires_at());
-        let document = self.read(&role, body);
+        let document = self.read(body);
         match role {
             Role::Watch(watch_id) => {
                 let Some(watch) = self.watches.all.get_mut(&watch_id) else { return };
@@ -180,17 +175,26 @@ impl Agent {
                 } else {
                     Cause::Change
                 };
+                let mut unreadable = None;
                 match document {
                     Some(Ok(presence)) => watch.take(Some(presence), now),
                     // No body means no state where the whole state was due (RFC 6665 §5.3.2), else no change.
                     None if notified.anew && notified.end.is_none() => watch.take(None, now),
-                    None | Some(Err(())) => {}
+                    None => {}
+                    Some(Err(failure)) => unreadable = Some(failure),
                 }
                 watch.known = true;
-                watch.as_of = Some(now);
-                watch.stale = false;
+                // What could not be read makes nothing fresher.
+                if unreadable.is_none() {
+                    watch.as_of = Some(now);
+                    watch.stale = false;
+                }
                 watch.expires = expires_at;
                 watch.stand(Watching::from(&notified.state), None, None);
+                if let Some(mut failure) = unreadable {
+                    failure.uri = Some(watch.view.uri.clone());
+                    self.tell(Event::Error(failure));
+                }
                 match notified.end {
                     Some(end) => self.handle_end(id, end, None, None),
                     None => self.announce(watch_id, cause),
@@ -199,7 +203,14 @@ impl Agent {
             }
             Role::Fetch(request, uri) => {
                 let Some(end) = notified.end else { return };
-                let presence = document.and_then(Result::ok);
+                let presence = match document.transpose() {
+                    Ok(presence) => presence,
+                    Err(mut failure) => {
+                        failure.uri = Some(uri);
+                        self.tell(Event::Fetched { request, result: Err(failure) });
+                        return;
+                    }
+                };
                 let state = Watching::from(&notified.state);
                 let reason = match end.why {
                     Why::Terminated(reason) => reason.map(|reason| reason.as_str().to_owned()),
@@ -217,25 +228,17 @@ impl Agent {
         }
     }
 
-    /// The document in a body: `None` without one, `Err` if it cannot be read, which is told.
-    fn read(&mut self, role: &Role, body: &[u8]) -> Option<Result<Rc<Presence>, ()>> {
+    /// The document in a body; `None` without one.
+    fn read(&self, body: &[u8]) -> Option<Result<Rc<Presence>, Failure>> {
         if body.is_empty() {
             return None;
         }
-        match pidf::read(body, &self.config.document_limits) {
-            Ok((presence, _)) => Some(Ok(Rc::new(presence))),
-            Err(error) => {
-                let mut failure = Failure::new(FailureCode::BadDocument);
-                failure.reason = Some(error.to_string());
-                failure.uri = match role {
-                    Role::Watch(id) => self.watches.get(*id).map(|watch| watch.view.uri.clone()),
-                    Role::Fetch(_, uri) => Some(uri.clone()),
-                    Role::Departed => None,
-                };
-                self.tell(Event::Error(failure));
-                Some(Err(()))
-            }
-        }
+        let document = pidf::read(body, &self.config.document_limits);
+        Some(document.map(|(presence, _)| Rc::new(presence)).map_err(|error| {
+            let mut failure = Failure::new(FailureCode::BadDocument);
+            failure.reason = Some(error.to_string());
+            failure
+        }))
     }
 
     /// A subscription, or an attempt at one, is over.
@@ -349,7 +352,8 @@ impl Agent {
     }
 
     pub(super) fn time_out_watches(&mut self, now: Instant) {
-        while let Some((_, id)) = self.watches.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+        while let Some((_, id)) = self.watches.deadlines.first().filter(|(at, _)| *at <= now) {
+            let id = WatchId(id);
             let Some(watch) = self.watches.all.get_mut(&id) else { return };
             if watch.linger_until.is_some_and(|at| at <= now) {
                 self.forget(id);
@@ -365,7 +369,7 @@ impl Agent {
     fn forget(&mut self, id: WatchId) {
         let Some(watch) = self.watches.all.remove(&id) else { return };
         self.watches.by_address.remove(&watch.target.address_of_record());
-        self.watches.settle(id);
+        self.watches.deadlines.change(id.0, watch.due, None);
         if let Some(subscription) = watch.subscription {
             subscription_departs(&mut self.subscriptions, subscription);
         }

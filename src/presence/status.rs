@@ -21,6 +21,9 @@ use super::published::DO_NOT_DISTURB;
 use super::{Activity, Basic, Presence, Tuple};
 use crate::time::{Instant, earliest};
 
+/// Activities of a summary at most.
+const MOST_ACTIVITIES: usize = 64;
+
 /// What a dot beside a name shows. Ordered from what says least to what says most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
@@ -112,7 +115,8 @@ pub fn summarize(presence: &Presence, now: Instant) -> Summary {
     let (status, because, until) = decide(presence, preferred, &current);
     let mut activities: Vec<Activity> = Vec::new();
     for (activity, _) in &current {
-        if !activities.iter().any(|a| a.name == activity.name && a.other == activity.other) {
+        let known = |a: &Activity| a.name == activity.name && a.other == activity.other;
+        if activities.len() < MOST_ACTIVITIES && !activities.iter().any(known) {
             activities.push((*activity).clone());
         }
     }

@@ -7,8 +7,12 @@ use crate::presence::model::{
 };
 use crate::presence::{DocumentError, Warning};
 use crate::time::Instant;
+use litemap::LiteMap;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+/// A note of `activities` is copied to so many of them: a small document must not become a large one.
+const MOST_COPIES: usize = 32;
 
 /// Reads a document: strictly, and where that fails laxly with a warning (never a DOCTYPE, never an entity but XML's
 /// five and character references; the declared encoding is ignored, SIP bodies are UTF-8).
@@ -85,28 +89,23 @@ impl Documents<'_> {
         }
         for child in &root.children {
             match (vocabulary(&child.namespace), child.name.as_str()) {
-                (Vocabulary::Pidf, "tuple") => {
-                    let tuple = self.tuple(child);
-                    self.check_id(&tuple.id, presence.tuples.iter().map(|t| t.id.as_str()));
-                    presence.tuples.push(tuple);
-                }
+                (Vocabulary::Pidf, "tuple") => presence.tuples.push(self.tuple(child)),
                 (Vocabulary::Pidf | Vocabulary::DataModel, "note") => presence.notes.push(note(child)),
-                (Vocabulary::DataModel, "person") => {
-                    let person = self.person(child);
-                    self.check_id(&person.id, presence.persons.iter().map(|p| p.id.as_str()));
-                    presence.persons.push(person);
-                }
+                (Vocabulary::DataModel, "person") => presence.persons.push(self.person(child)),
                 (Vocabulary::DataModel, "device") => presence.devices.push(self.device(child)),
                 (Vocabulary::Pidf | Vocabulary::DataModel | Vocabulary::Rpid | Vocabulary::Other, _) => {
                     presence.extensions.push(extension(child));
                 }
             }
         }
+        self.check_ids(presence.tuples.iter().map(|tuple| tuple.id.as_str()));
+        self.check_ids(presence.persons.iter().map(|person| person.id.as_str()));
         Ok(presence)
     }
 
-    fn check_id<'i>(&mut self, id: &str, mut others: impl Iterator<Item = &'i str>) {
-        if id.is_empty() || others.any(|other| other == id) {
+    fn check_ids<'i>(&mut self, mut ids: impl Iterator<Item = &'i str>) {
+        let mut seen = LiteMap::new_vec();
+        if !ids.all(|id| !id.is_empty() && seen.insert(id, ()).is_none()) {
             self.warn(Warning::Id);
         }
     }
@@ -228,7 +227,7 @@ impl Documents<'_> {
             |child: &Element| child.name == "note" && vocabulary(&child.namespace) != Vocabulary::Other;
         let mut notes = element.children.iter().filter(|child| is_note(child)).map(note);
         let shared = notes.next();
-        for child in element.children.iter().filter(|child| !is_note(child)) {
+        for (count, child) in element.children.iter().filter(|child| !is_note(child)).enumerate() {
             let own = vocabulary(&child.namespace) == Vocabulary::Rpid;
             let other = if !own {
                 Some(child.namespace.clone())
@@ -237,7 +236,8 @@ impl Documents<'_> {
             } else {
                 None
             };
-            into.push(Activity { name: child.name.clone(), other, from, until, note: shared.clone() });
+            let note = shared.as_ref().filter(|_| count < MOST_COPIES).cloned();
+            into.push(Activity { name: child.name.clone(), other, from, until, note });
         }
     }
 
