@@ -2,6 +2,7 @@
 //! presence server, a virtual clock and a link that can fail.
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
+pub mod mutation;
 pub mod page;
 #[cfg(feature = "server")]
 pub mod world;

@@ -1,0 +1,400 @@
+//! A server with a bad client: what it sends is refused or ignored, costs little, and the others do not notice.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
+
+mod common;
+
+use common::mutation::{below, mutilate, pick};
+use common::world::address;
+use common::{World, pidf};
+use sip_presence::agent::{Config, WatchId, Watching};
+use sip_presence::presence::Status;
+#[cfg(not(target_arch = "wasm32"))]
+use sip_presence::presence::{Presence, Tuple, compose};
+use sip_presence::random::Random;
+use sip_presence::server::{self, ConnectionId};
+use sip_presence::sip::auth::{Challenge, DigestCredentials, Protected, Secret};
+use sip_presence::sip::{Limits, Message, Method, Name, StartLine, Uri};
+use sip_presence::time::Duration;
+use std::collections::BTreeMap;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+/// Alice and Bob, who watches Alice; and Carol, who is no agent but the test.
+struct Scene {
+    world: World,
+    alice: usize,
+    bob: usize,
+    watch: WatchId,
+    carol: Carol,
+}
+
+/// Sends what she likes over a connection of her own, with credentials that are right.
+struct Carol {
+    connection: ConnectionId,
+    challenge: Option<Challenge>,
+    /// Uses of the nonce.
+    count: u32,
+    /// CSeq, branches and Call-IDs.
+    sequence: u32,
+}
+
+impl Scene {
+    fn new(seed: u8) -> Self {
+        Self::with(seed, |_| {})
+    }
+
+    fn with(seed: u8, adjust: impl FnOnce(&mut server::Config)) -> Self {
+        let mut world = World::with(seed, adjust);
+        let register = |config: &mut Config| config.register = true;
+        let (alice, bob) = (world.seat_with("alice", register), world.seat("bob"));
+        let watch = world.watch(bob, "alice");
+        world.publish(alice, Status::Busy, "good");
+        world.seconds(10);
+        assert_eq!(world.sees(bob, watch), (Status::Busy, Some("good".to_owned())));
+        world.log.clear();
+        let carol = Carol { connection: world.stranger(), challenge: None, count: 0, sequence: 0 };
+        let mut scene = Self { world, alice, bob, watch, carol };
+        let options = scene.request(Method::Publish, "carol");
+        let challenged = scene.send(&options).pop().unwrap();
+        assert_eq!(challenged.status(), Some(401));
+        scene
+    }
+
+    /// A request of Carol to another user, without credentials.
+    fn request(&mut self, method: Method, to: &str) -> Message {
+        self.carol.sequence += 1;
+        let number = self.carol.sequence;
+        let mut request = Message::request(method.clone(), Uri::parse(&address(to)).unwrap());
+        request.push(Name::Via, format!("SIP/2.0/WS carol.invalid;branch=z9hG4bKcarol{number}"));
+        request.push(Name::MaxForwards, "70");
+        request.push(Name::From, "<sip:carol@example.com>;tag=carol");
+        request.push(Name::To, format!("<{}>", address(to)));
+        request.push(Name::CallId, format!("carol-{number}"));
+        request.push(Name::CSeq, format!("{number} {method}"));
+        request.push(Name::Contact, "<sip:carol@carol.invalid;transport=ws>");
+        request.push(Name::Event, "presence");
+        request
+    }
+
+    /// The same with her credentials.
+    fn signed(&mut self, mut request: Message) -> Message {
+        let Some(challenge) = self.carol.challenge.clone() else { return request };
+        let (method, uri) = (request.method(), request.request_uri().unwrap().to_string());
+        self.carol.count += 1;
+        let secret = Secret::Password("pw-carol".to_owned());
+        let protected = Protected { method: method.as_str(), uri: &uri, body: &request.body };
+        let row = DigestCredentials::answer(&challenge, "carol", &secret, protected, "c", self.carol.count);
+        request.set(Name::Authorization, row.unwrap().to_string());
+        request
+    }
+
+    /// Bytes from Carol arrive; what the server sends her for them.
+    fn arrive(&mut self, bytes: &[u8]) -> Vec<Message> {
+        let before = self.world.log.len();
+        self.world.arrive(self.carol.connection, bytes);
+        let mine = |crossing: &&common::world::Crossing| {
+            crossing.from_server && crossing.connection == self.carol.connection
+        };
+        let sent: Vec<Message> =
+            self.world.log[before..].iter().filter(mine).map(|crossing| crossing.message.clone()).collect();
+        for challenge in sent.iter().flat_map(|message| message.challenges(&Name::WwwAuthenticate)) {
+            if self.carol.challenge.as_ref().is_none_or(|known| known.nonce != challenge.nonce) {
+                (self.carol.challenge, self.carol.count) = (Some(challenge), 0);
+            }
+        }
+        sent
+    }
+
+    fn send(&mut self, message: &Message) -> Vec<Message> {
+        self.arrive(&message.to_bytes())
+    }
+
+    /// Sends with credentials; the status code of the answer.
+    #[track_caller]
+    fn answer(&mut self, request: Message) -> u16 {
+        let request = self.signed(request);
+        let sent = self.send(&request);
+        sent.iter().find_map(Message::status).expect("no answer")
+    }
+
+    /// A PUBLISH of Carol's with this document.
+    fn publish(&mut self, body: &str) -> Message {
+        let mut request = self.request(Method::Publish, "carol");
+        request.push(Name::Expires, "600");
+        request.set_body("application/pidf+xml", body.as_bytes().to_vec());
+        request
+    }
+
+    /// Alice and Bob have noticed nothing.
+    #[track_caller]
+    fn is_well(&mut self) {
+        let world = &mut self.world;
+        assert_eq!(world.view(self.bob, self.watch).subscription.state, Watching::Active);
+        let (_, note) = world.sees(self.bob, self.watch);
+        let next = [note.as_deref().unwrap_or_default(), "!"].concat();
+        let request = world.publish(self.alice, Status::Away, &next);
+        world.seconds(10);
+        assert_eq!(world.published(self.alice, request), Some(Ok(())));
+        assert_eq!(world.sees(self.bob, self.watch), (Status::Away, Some(next)));
+    }
+}
+
+#[test]
+fn what_is_not_sip_is_ignored_and_counted() {
+    // 3261-x-b
+    let mut scene = Scene::with(1, |config| config.limits.malformed = 50);
+    let frames: [&[u8]; 5] =
+        [b"hello", b"\xff\0", b"SIP/2.0 999 Beyond\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"{}"];
+    for frame in frames.iter().cycle().take(50) {
+        assert!(scene.arrive(frame).is_empty());
+    }
+    assert!(scene.world.closed.is_empty());
+    scene.arrive(b"once too often");
+    assert_eq!(scene.world.closed, [(scene.carol.connection, 1002)]);
+    let options = scene.request(Method::Options, "alice");
+    assert!(scene.send(&options).is_empty(), "the connection is forgotten");
+    scene.arrive(b"and again");
+    assert_eq!(scene.world.closed.len(), 1, "closed once");
+    scene.is_well();
+}
+
+#[test]
+fn half_a_message_and_one_of_10_mb_are_refused() {
+    // 3261-18.3-c 3261-x-a 3261-8.2.6-b
+    let mut scene = Scene::new(2);
+    let publish = scene.publish(&pidf("sip:carol@example.com", "busy", ""));
+    let whole = scene.signed(publish).to_bytes();
+    let half = scene.arrive(&whole[..whole.len() - 100]);
+    assert_eq!(half.iter().map(|message| message.status()).collect::<Vec<_>>(), [Some(400)]);
+    assert!(scene.arrive(&whole[..60]).is_empty(), "nobody to answer to");
+    let large = scene.publish(&"x".repeat(10 * 1024 * 1024));
+    assert_eq!(scene.answer(large), 513);
+    let document = pidf("sip:carol@example.com", "busy", "");
+    let sound = scene.publish(&document);
+    assert_eq!(scene.answer(sound), 200);
+    scene.is_well();
+}
+
+#[test]
+fn a_hostile_document_is_refused_and_nothing_is_stored() {
+    // 3863-x-a 3903-6-d
+    let mut scene = Scene::new(3);
+    let root = "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:carol@example.com\"";
+    let long = "x".repeat(100_000);
+    for (body, status) in [
+        (format!("<!DOCTYPE presence [<!ENTITY a \"b\">]>{root}>&a;</presence>"), 400),
+        (format!("{root}>{}", "<a>".repeat(60_000)), 413),
+        (format!("{root}>{}</presence>", "<a/>".repeat(30_000)), 413),
+        (format!("{root} xml:lang=\"{long}\"><note>a</note></presence>"), 413),
+        ("<presence".to_owned(), 400),
+        ("<html/>".to_owned(), 400),
+    ] {
+        let request = scene.publish(&body);
+        assert_eq!(scene.answer(request), status, "{}", &body[..body.len().min(80)]);
+    }
+    let watch = scene.world.watch(scene.bob, "carol");
+    scene.world.seconds(2);
+    assert_eq!(scene.world.sees(scene.bob, watch), (Status::Offline, None));
+    scene.is_well();
+}
+
+#[test]
+#[cfg(not(target_arch = "wasm32"))]
+#[allow(clippy::disallowed_types)]
+fn many_equal_ids_do_not_keep_the_server_busy() {
+    // 4479-3.5-a
+    let tuples = vec![Tuple { id: "t".to_owned(), ..Tuple::default() }; 9000];
+    let published = Presence { tuples, ..Presence::default() };
+    let started = std::time::Instant::now();
+    let whole = compose::compose("sip:carol@example.com", &[&published]);
+    // A hundred times what it takes, and a tenth of what trying each number for each id takes.
+    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+    let ids: std::collections::BTreeSet<&str> = whole.tuples.iter().map(|tuple| tuple.id.as_str()).collect();
+    assert_eq!(ids.len(), 9000);
+}
+
+#[test]
+fn credentials_are_good_for_what_they_were_made_for() {
+    // dig-22.4-f dig-7616-p
+    let mut scene = Scene::new(5);
+    let publish = scene.publish(&pidf("sip:carol@example.com", "busy", ""));
+    let signed = scene.signed(publish);
+    let status = |sent: Vec<Message>| sent[0].status().unwrap();
+    let altered = |from: &str, to: &str| {
+        let mut altered = signed.clone();
+        let row = signed.header(&Name::Authorization).unwrap();
+        assert!(row.contains(from), "{row}");
+        altered.set(Name::Authorization, row.replacen(from, to, 1));
+        altered
+    };
+    for (from, to) in [
+        ("username=\"carol\"", "username=\"alice\""),
+        ("realm=\"example.com\"", "realm=\"elsewhere\""),
+        ("nc=0000000", "nc=f000000"),
+        ("uri=\"sip:carol@example.com\"", "uri=\"sip:dave@example.com\""),
+        ("nonce=\"1", "nonce=\"2"),
+        ("qop=auth", "qop=auth-int"),
+    ] {
+        assert_eq!(status(scene.send(&altered(from, to))), 401, "{to}");
+    }
+    assert_eq!(status(scene.send(&signed)), 200);
+    let replayed = scene.send(&signed);
+    assert_eq!(status(replayed.clone()), 401);
+    assert!(replayed[0].challenges(&Name::WwwAuthenticate)[0].stale);
+    // Rightly signed, but for another domain.
+    let mut elsewhere = scene.publish(&pidf("sip:carol@example.com", "busy", ""));
+    let here = elsewhere.start.clone();
+    let uri = Uri::parse("sip:carol@elsewhere.example").unwrap();
+    elsewhere.start = StartLine::Request { method: Method::Publish, uri };
+    let mut elsewhere = scene.signed(elsewhere);
+    elsewhere.start = here;
+    assert_eq!(status(scene.send(&elsewhere)), 401);
+    scene.is_well();
+}
+
+#[test]
+fn nobody_registers_the_contact_of_somebody_else() {
+    // 3261-10.3-a
+    let mut scene = Scene::new(6);
+    let mut query = scene.request(Method::Message, "alice");
+    query.remove(&Name::Contact);
+    let query = scene.signed(query);
+    scene.send(&query);
+    // Alice is reached, and what reaches her shows her contact.
+    let forwarded =
+        scene.world.log.iter().rev().find(|c| c.message.method() == Method::Message && c.from_server);
+    let contact = forwarded.unwrap().message.request_uri().unwrap().to_string();
+    let mut register = scene.request(Method::Register, "carol");
+    register.set(Name::Contact, format!("<{contact}>;expires=600"));
+    assert_eq!(scene.answer(register), 403);
+    let mut own = scene.request(Method::Register, "carol");
+    own.set(Name::Contact, "<sip:carol@carol.invalid;transport=ws>;expires=600");
+    assert_eq!(scene.answer(own), 200);
+}
+
+#[test]
+fn requests_to_others_are_bounded_and_none_is_left_without_an_answer() {
+    // 3856-9.6-b 4320-4.2-a
+    let mut scene = Scene::with(7, |config| config.limits.forwarded = 10);
+    // Nothing of this reaches Alice before the end of the test: the clock stands still.
+    let mut answers = Vec::new();
+    for _ in 0..15 {
+        let message = scene.request(Method::Message, "alice");
+        let message = scene.signed(message);
+        answers.extend(scene.send(&message).iter().filter_map(Message::status));
+    }
+    assert_eq!(answers, [503; 5]);
+    let before = scene.world.log.len();
+    scene.world.cut(scene.alice);
+    let late: Vec<Option<u16>> = scene.world.log[before..]
+        .iter()
+        .filter(|crossing| crossing.connection == scene.carol.connection)
+        .map(|crossing| crossing.message.status())
+        .collect();
+    assert_eq!(late, [Some(480); 10]);
+    let message = scene.request(Method::Message, "alice");
+    assert_eq!(scene.answer(message), 480, "there is room again, and nobody there");
+    assert!(scene.world.server.poll_timeout().is_none_or(|(_, why)| !why.contains("request")));
+}
+
+/// What Carol sends in a good moment: one of each kind.
+fn a_message(
+    scene: &mut Scene,
+    random: &mut Random,
+    tag: &mut Option<String>,
+    notify: &Option<Message>,
+) -> Message {
+    let document = pidf("sip:carol@example.com", *pick(&["busy", "away", "meeting"], random), "note");
+    match below(random, 10) {
+        0 => scene.request(Method::Register, "carol"),
+        1 | 2 => {
+            let mut publish = scene.publish(&document);
+            if let Some(tag) = tag.take() {
+                publish.push(Name::SipIfMatch, tag);
+            }
+            publish
+        }
+        3 => {
+            let mut refresh = scene.request(Method::Publish, "carol");
+            refresh.push(Name::SipIfMatch, tag.take().unwrap_or_default());
+            refresh.push(Name::Expires, *pick(&["600", "0", "5"], random));
+            refresh
+        }
+        4 | 5 => {
+            let to = *pick(&["alice", "bob", "carol", "nobody"], random);
+            let mut subscribe = scene.request(Method::Subscribe, to);
+            subscribe.push(Name::Expires, *pick(&["600", "0"], random));
+            subscribe
+        }
+        6 => {
+            // Inside the dialog of the last NOTIFY.
+            let mut again = scene.request(Method::Subscribe, "alice");
+            if let Some(notify) = notify {
+                again.set(Name::To, notify.header(&Name::From).unwrap());
+                again.set(Name::From, notify.header(&Name::To).unwrap());
+                again.set(Name::CallId, notify.call_id());
+            }
+            again.push(Name::Expires, *pick(&["600", "0"], random));
+            again
+        }
+        7 => scene.request(Method::Options, "alice"),
+        8 => scene.request(Method::Message, "alice"),
+        _ => match notify {
+            Some(notify) => Message::response(notify, *pick(&[200, 404, 481, 500, 503], random), None),
+            None => scene.request(Method::Invite, "alice"),
+        },
+    }
+}
+
+#[test]
+fn a_server_survives_thousands_of_spoiled_messages() {
+    // 3261-x-b 3261-8.2.2-a 3903-6-d
+    let mut statuses = BTreeMap::new();
+    for seed in 0..4 {
+        let mut scene = Scene::with(seed, |config| {
+            config.limits.malformed = u32::MAX;
+            config.limits.subscriptions = 20;
+        });
+        let mut random = Random::new([seed; 32]);
+        let (mut tag, mut notify) = (None, None);
+        for round in 0..800 {
+            let message = a_message(&mut scene, &mut random, &mut tag, &notify);
+            // Spoiled before it is signed, so that it comes in far; or after.
+            let early = below(&mut random, 4) > 0;
+            let spoiled = mutilate(&message.to_bytes(), &mut random);
+            let bytes = match Message::parse(&spoiled, &Limits::default()) {
+                Ok(spoiled) if early && spoiled.is_request() => scene.signed(spoiled).to_bytes(),
+                _ if early => spoiled,
+                _ if message.is_request() => mutilate(&scene.signed(message).to_bytes(), &mut random),
+                _ => spoiled,
+            };
+            let sent = scene.arrive(&bytes);
+            // One answer, and a NOTIFY for each of her subscriptions at most.
+            assert!(sent.len() <= 21, "{seed}:{round}: {} messages", sent.len());
+            for message in sent {
+                if let Some(status) = message.status() {
+                    *statuses.entry(status).or_insert(0) += 1;
+                    tag = message.header(&Name::SipETag).map(str::to_owned).or(tag);
+                } else {
+                    notify = Some(message);
+                }
+            }
+            if round % 10 == 0 {
+                scene.world.run(Duration::from_millis(random.below(3000)));
+            }
+        }
+        scene.is_well();
+        scene.world.server.handle_disconnected(scene.carol.connection, scene.world.now);
+        for seat in [scene.alice, scene.bob] {
+            scene.world.close(seat);
+        }
+        scene.world.seconds(3601);
+        assert_eq!(scene.world.server.poll_timeout(), None, "{seed}: nothing is left of it");
+    }
+    let many = |status: u16| statuses.get(&status).is_some_and(|count| *count >= 10);
+    assert!(
+        [200, 400, 401, 404, 415, 423, 481, 489, 503].into_iter().all(many),
+        "comes in far enough? {statuses:?}"
+    );
+}
