@@ -75,7 +75,7 @@ export interface ServerOptions extends ServerConfig {
 export interface PresenceServer {
   /** The URL for the `server` option of agents. */
   readonly url: string;
-  /** Tells watchers with `deactivated`, closes connections with 1001, stops listening. Takes a second at most. */
+  /** Tells watchers with `deactivated`, closes connections with 1001, stops listening; a second at most. Once is enough. */
   close(): Promise<void>;
 }
 
@@ -113,6 +113,15 @@ export async function startServer(options: ServerOptions): Promise<PresenceServe
       });
     });
   }
+  const close = async (): Promise<void> => {
+    http.off("upgrade", listener);
+    await connections.close();
+    if (server === undefined) {
+      http.closeAllConnections();
+      await new Promise<void>((resolve) => void http.close(() => resolve()));
+    }
+  };
+  let closing: Promise<void> | undefined;
   return {
     get url(): string {
       const address = http.address() as AddressInfo | null;
@@ -120,14 +129,7 @@ export async function startServer(options: ServerOptions): Promise<PresenceServe
       const name = address?.family === "IPv6" ? `[${address.address}]` : address?.address ?? host;
       return `${scheme}://${name}:${address?.port ?? port}${path}`;
     },
-    async close(): Promise<void> {
-      http.off("upgrade", listener);
-      await connections.close();
-      if (server === undefined) {
-        http.closeAllConnections();
-        await new Promise<void>((resolve) => void http.close(() => resolve()));
-      }
-    },
+    close: () => closing ??= close(),
   };
 }
 
