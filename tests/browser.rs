@@ -175,7 +175,9 @@ impl Page {
         let events = self.host.events().into_iter().map(|event| event.unchecked_into::<Array>());
         let events = events.filter(|event| event.get(0) == kind);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        events.map(|event| (event.get(1).as_f64().unwrap() as u32, event.get(3).as_string().unwrap())).collect()
+        events
+            .map(|event| (event.get(1).as_f64().unwrap() as u32, event.get(3).as_string().unwrap()))
+            .collect()
     }
 }
 

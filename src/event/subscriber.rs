@@ -178,6 +178,12 @@ impl Subscriber {
         open.then_some((self.call_id.as_str(), self.local_tag.as_str()))
     }
 
+    /// Whether `request` is of the present attempt. What becomes of one of an older attempt concerns nobody.
+    #[must_use]
+    pub fn owns(&self, request: &Message) -> bool {
+        self.key().is_some_and(|(call_id, _)| call_id == request.call_id())
+    }
+
     /// When the subscription ends unless it is renewed.
     #[must_use]
     pub const fn expires_at(&self) -> Option<Instant> {
@@ -293,6 +299,9 @@ impl Subscriber {
         random: &mut Random,
         now: Instant,
     ) -> Update {
+        if !self.owns(request) {
+            return Update::Nothing;
+        }
         self.in_flight = false;
         let status = response.status().unwrap_or(500);
         if status == 204 && self.state == State::Leaving && !self.ready {
@@ -327,7 +336,8 @@ impl Subscriber {
     }
 
     fn handle_success(&mut self, request: &Message, response: &Message, status: u16, now: Instant) {
-        if status == 204 {
+        // Without a dialog there is nothing that could be unchanged: the first NOTIFY is still due.
+        if status == 204 && self.state != State::NotifyWait {
             self.timer_n = None;
         }
         // A 2xx of another branch of the fork only ends the transaction (RFC 6665 §5.4.9).
@@ -393,8 +403,11 @@ impl Subscriber {
         }
     }
 
-    /// No final response came before Timer F.
-    pub fn handle_no_answer(&mut self, random: &mut Random, now: Instant) -> Update {
+    /// No final response to `request` came before Timer F.
+    pub fn handle_no_answer(&mut self, request: &Message, random: &mut Random, now: Instant) -> Update {
+        if !self.owns(request) {
+            return Update::Nothing;
+        }
         self.in_flight = false;
         match self.state {
             State::NotifyWait => self.end(Why::NoAnswer, Again::After(None), random, now),

@@ -45,6 +45,8 @@ export interface ServerConfig {
     readonly subscriptions?: number;
     readonly publications?: number;
     readonly contacts?: number;
+    /** Requests between users that wait for an answer, of one connection. Default: 64. */
+    readonly forwarded?: number;
     /** Bytes of one message. Default: 262144. */
     readonly message?: number;
     readonly malformed?: number;
