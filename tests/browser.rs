@@ -29,7 +29,7 @@ export function sockets(protocol) {
     const constructor = class {
         constructor(url, protocols) {
             if (url.includes("forbidden")) throw new DOMException("not from this page", "SecurityError");
-            Object.assign(this, { url, protocols, protocol, sent: [], closed: false });
+            Object.assign(this, { url, protocols, protocol, sent: [], closed: false, readyState: 1 });
             made.push(this);
         }
         send(data) { this.sent.push(data); }

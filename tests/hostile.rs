@@ -286,7 +286,8 @@ fn nothing_in_a_header_can_add_a_line() {
     }
     assert!(answers >= 20, "{answers}");
     // Line ends of another system are line ends.
-    let whole = notification(&subscribe, "server-tag", 901, "active;expires=60", "").to_bytes();
+    let document = pidf(BOB, "busy", "good");
+    let whole = notification(&subscribe, "server-tag", 901, "active;expires=60", &document).to_bytes();
     let sent = feed(&mut page, String::from_utf8(whole).unwrap().replace("\r\n", "\n").as_bytes());
     assert_eq!(Message::parse(&sent[0], &Limits::default()).unwrap().status(), Some(200));
     assert_eq!(page.view(id).summary.note.as_deref(), Some("good"));
@@ -578,7 +579,7 @@ fn a_fork_that_refuses_does_not_end_what_another_has_begun() {
         let refresh = page.next_sent();
         assert_eq!(refresh.to().unwrap().tag(), Some("server-tag"));
         page.accept(&refresh, 3600);
-        assert_eq!(page.notify(&subscribe, "active;expires=3600", ""), 200);
+        assert_eq!(page.notify(&subscribe, "active;expires=3600", &pidf(BOB, "busy", "good")), 200);
     }
     is_well(&mut page, id, &subscribe);
 }

@@ -178,8 +178,9 @@ impl Agent {
                 let mut unreadable = None;
                 match document {
                     Some(Ok(presence)) => watch.take(Some(presence), now),
-                    // No body means no state where the whole state was due (RFC 6665 §5.3.2), else no change.
-                    None if notified.anew && notified.end.is_none() => watch.take(None, now),
+                    // Each NOTIFY has the whole state (RFC 3856 §6.5, §6.8): without one there is nothing to know,
+                    // as when the last publication has run out. Only an end without one leaves what was last known.
+                    None if notified.end.is_none() => watch.take(None, now),
                     None => {}
                     Some(Err(failure)) => unreadable = Some(failure),
                 }
