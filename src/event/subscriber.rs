@@ -98,9 +98,10 @@ pub enum Update {
 pub struct Notified {
     /// Its Subscription-State.
     pub state: Substate,
-    /// It answers a SUBSCRIBE after state may have been missed: the first of a dialog, or of a new connection. It
-    /// carries the whole state, so that no body means that there is none (RFC 6665 §5.3.2).
+    /// It answers a SUBSCRIBE after state may have been missed: the first of a dialog, or of a new connection.
     pub anew: bool,
+    /// It answers a SUBSCRIBE, and so carries the whole state: no body means that there is none (RFC 6665 §4.2.1.2).
+    pub answers: bool,
     /// The subscription is over.
     pub end: Option<End>,
 }
@@ -253,6 +254,14 @@ impl Subscriber {
                 None
             }
             State::NotifyWait | State::Leaving | State::Over => None,
+        }
+    }
+
+    /// Sends a SUBSCRIBE now, to be told the whole state.
+    pub const fn refresh(&mut self) {
+        if matches!(self.state, State::Pending | State::Active) && !self.in_flight {
+            self.refresh_at = None;
+            self.ready = true;
         }
     }
 
@@ -479,10 +488,11 @@ impl Subscriber {
             }
         }
         // Who leaves waits for the last NOTIFY, but no longer than Timer N.
+        let anew = core::mem::take(&mut self.anew);
+        let answers = anew || self.timer_n.is_some();
         if self.state != State::Leaving {
             self.timer_n = None;
         }
-        let anew = core::mem::take(&mut self.anew);
         let end = match header.state {
             Substate::Terminated => {
                 Some(self.handle_terminated(header.reason, header.retry_after, random, now))
@@ -499,7 +509,7 @@ impl Subscriber {
                 None
             }
         };
-        Ok(Notified { state: header.state, anew, end })
+        Ok(Notified { state: header.state, anew, answers, end })
     }
 
     fn confirm(&mut self, state: State, expires: Option<u32>, now: Instant) {
