@@ -70,9 +70,10 @@ const steps = [
     "clippy", "--target", "wasm32-unknown-unknown", "--features", "server", "--locked", "--", "-D", "warnings")],
   ["native tests", cargo("test", "--features", "server", "--locked")],
   ["build", () => show(process.execPath, ["scripts/build.mjs"])],
+  ["types of the playground", () => show(join(root, "node_modules", ".bin", "tsc"), ["--project", "www"])],
   ["wasm tests in Node", cargo(
     "test", "--target", "wasm32-unknown-unknown", "--features", "server", "--locked",
-    "--test", "presence", "--test", "subscriber", "--test", "torture")],
+    "--test", "presence", "--test", "subscriber", "--test", "torture", "--test", "hostile", "--test", "hostile_server")],
   ["wasm tests in Chromium", browser(() => show("wasm-pack", [
     "test", "--headless", "--chrome", "--mode", "no-install", ...(chromedriver ? ["--chromedriver", chromedriver] : []),
     "--", "--test", "browser", "--locked",
