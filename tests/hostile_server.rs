@@ -160,6 +160,24 @@ fn what_is_not_sip_is_ignored_and_counted() {
 }
 
 #[test]
+fn what_is_malformed_is_forgiven_after_an_hour() {
+    // 3261-x-b
+    let mut scene = Scene::with(8, |config| config.limits.malformed = 50);
+    for _ in 0..3 {
+        for _ in 0..50 {
+            scene.arrive(b"hello");
+            scene.world.seconds(60);
+        }
+        scene.world.seconds(1000);
+    }
+    assert!(scene.world.closed.is_empty(), "fifty an hour, for hours");
+    for _ in 0..51 {
+        scene.arrive(b"hello");
+    }
+    assert_eq!(scene.world.closed, [(scene.carol.connection, 1002)]);
+}
+
+#[test]
 fn half_a_message_and_one_of_10_mb_are_refused() {
     // 3261-18.3-c 3261-x-a 3261-8.2.6-b
     let mut scene = Scene::new(2);
@@ -196,6 +214,55 @@ fn a_hostile_document_is_refused_and_nothing_is_stored() {
     let watch = scene.world.watch(scene.bob, "carol");
     scene.world.seconds(2);
     assert_eq!(scene.world.sees(scene.bob, watch), (Status::Offline, None));
+    scene.is_well();
+}
+
+/// A document with about this many bytes of notes.
+fn large(bytes: usize) -> String {
+    pidf("sip:carol@example.com", "busy", &"x".repeat(bytes))
+}
+
+#[test]
+fn what_one_user_publishes_never_becomes_too_large_for_a_watcher() {
+    // 3903-6-d 3261-x-a
+    let mut scene = Scene::new(9);
+    let watch = scene.world.watch(scene.bob, "carol");
+    let largest = scene.publish(&large(33 * 1024));
+    assert_eq!(scene.answer(largest), 413);
+    // Small to read, and large to write.
+    let namespace = "n".repeat(500);
+    let extensions = "<q:a/>".repeat(4000);
+    let root = "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:carol@example.com\"";
+    let growing = scene.publish(&format!("{root} xmlns:q=\"{namespace}\">{extensions}</presence>"));
+    assert!(growing.body.len() < 32 * 1024);
+    assert_eq!(scene.answer(growing), 413);
+    let mut tags = Vec::new();
+    let status = loop {
+        let publish = scene.publish(&large(30 * 1024));
+        let publish = scene.signed(publish);
+        let answer = scene.send(&publish).remove(0);
+        match answer.status().unwrap() {
+            200 => tags.push(answer.header(&Name::SipETag).unwrap().to_owned()),
+            status => break status,
+        }
+    };
+    assert_eq!((status, tags.len()), (413, 4), "four of the largest");
+    // One in the place of another is not one more.
+    let mut instead = scene.publish(&large(31 * 1024));
+    instead.push(Name::SipIfMatch, tags[0].as_str());
+    assert_eq!(scene.answer(instead), 200);
+    // What was refused has changed nothing.
+    let mut refused = scene.publish(&large(33 * 1024));
+    refused.push(Name::SipIfMatch, tags[1].as_str());
+    assert_eq!(scene.answer(refused), 413);
+    let mut refresh = scene.publish("");
+    refresh.remove(&Name::ContentType);
+    refresh.push(Name::SipIfMatch, tags[1].as_str());
+    assert_eq!(scene.answer(refresh), 200);
+    scene.world.seconds(10);
+    let view = scene.world.view(scene.bob, watch);
+    assert_eq!(view.presence.as_ref().unwrap().tuples.len(), 4);
+    assert_eq!(view.summary.status, Status::Busy);
     scene.is_well();
 }
 
@@ -271,6 +338,51 @@ fn nobody_registers_the_contact_of_somebody_else() {
     let mut own = scene.request(Method::Register, "carol");
     own.set(Name::Contact, "<sip:carol@carol.invalid;transport=ws>;expires=600");
     assert_eq!(scene.answer(own), 200);
+}
+
+#[test]
+fn a_request_inside_a_dialog_is_checked_too() {
+    // 3261-8.2.2.3-a 3903-14.1-a
+    let mut scene = Scene::new(10);
+    let mut subscribe = scene.request(Method::Subscribe, "alice");
+    subscribe.push(Name::Expires, "600");
+    let subscribe = scene.signed(subscribe);
+    let sent = scene.send(&subscribe);
+    let mut again = scene.request(Method::Subscribe, "alice");
+    again.set(Name::To, sent[0].header(&Name::To).unwrap());
+    again.set(Name::CallId, subscribe.call_id());
+    again.push(Name::Expires, "0");
+    again.push(Name::Require, "magic, trick");
+    let again = scene.signed(again);
+    let sent = scene.send(&again);
+    assert_eq!(sent.len(), 1, "the subscription goes on");
+    assert_eq!((sent[0].status(), sent[0].header(&Name::Unsupported)), (Some(420), Some("magic, trick")));
+    // Between Carol and Alice, who has said where she is reached.
+    let first = scene.request(Method::Message, "alice");
+    let first = scene.signed(first);
+    scene.send(&first);
+    let at_alice = |scene: &Scene| {
+        let log = scene.world.log.iter();
+        let messages = log.filter(|c| c.from_server && c.message.is_request());
+        let messages = messages.filter(|c| c.message.method() == Method::Message);
+        messages.map(|c| c.message.clone()).collect::<Vec<_>>()
+    };
+    let target = at_alice(&scene)[0].request_uri().unwrap().clone();
+    let inside = |scene: &mut Scene, from: &str| {
+        let mut request = scene.request(Method::Message, "alice");
+        request.start = StartLine::Request { method: Method::Message, uri: target.clone() };
+        request.set(Name::To, "<sip:alice@example.com>;tag=alice");
+        request.set(Name::From, format!("<{}>;tag=carol", address(from)));
+        request.push(Name::Require, "of-alice");
+        scene.send(&request).iter().find_map(Message::status)
+    };
+    assert_eq!(inside(&mut scene, "bob"), Some(403));
+    assert_eq!(at_alice(&scene).len(), 1);
+    assert_eq!(inside(&mut scene, "carol"), None);
+    let arrived = at_alice(&scene);
+    assert_eq!(arrived.len(), 2);
+    assert_eq!(arrived[1].header(&Name::Require), Some("of-alice"), "that is for Alice to know");
+    scene.is_well();
 }
 
 #[test]

@@ -36,10 +36,11 @@ impl Asker {
     }
 }
 
-/// The challenges that one request has had answered.
+/// The challenges that one request has had answered: who asked for which realm, and with which answer of the
+/// application that was done.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Attempt {
-    answered: Vec<(Asker, String)>,
+    answered: Vec<(Asker, String, u32)>,
     stale: usize,
 }
 
@@ -59,6 +60,8 @@ struct Known {
     realm: String,
     username: String,
     secret: Secret,
+    /// Which answer it was, counted over all realms.
+    number: u32,
 }
 
 /// The last challenge of a realm.
@@ -72,30 +75,34 @@ struct Session {
 pub(super) struct Authentication {
     credentials: Credentials,
     known: Vec<Known>,
+    /// Answers of the application so far.
+    learned: u32,
     /// Oldest first.
     sessions: Vec<Session>,
 }
 
 impl Authentication {
     pub(super) const fn new(credentials: Credentials) -> Self {
-        Self { credentials, known: Vec::new(), sessions: Vec::new() }
+        Self { credentials, known: Vec::new(), learned: 0, sessions: Vec::new() }
     }
 
     fn user(&self, realm: &str) -> Option<(&str, &Secret)> {
         match &self.credentials {
             Credentials::None => None,
             Credentials::Fixed { username, secret } => Some((username, secret)),
-            Credentials::Ask => {
-                let known = self.known.iter().find(|known| known.realm == realm);
-                known.map(|known| (known.username.as_str(), &known.secret))
-            }
+            Credentials::Ask => self.known(realm).map(|known| (known.username.as_str(), &known.secret)),
         }
+    }
+
+    fn known(&self, realm: &str) -> Option<&Known> {
+        self.known.iter().find(|known| known.realm == realm)
     }
 
     /// Takes what the application answered for `realm`.
     pub(super) fn learn(&mut self, realm: &str, username: String, secret: Secret) {
         self.forget(realm);
-        self.known.push(Known { realm: realm.to_owned(), username, secret });
+        self.learned = self.learned.wrapping_add(1);
+        self.known.push(Known { realm: realm.to_owned(), username, secret, number: self.learned });
         if self.known.len() > MOST_SESSIONS {
             self.known.remove(0);
         }
@@ -178,7 +185,9 @@ impl Authentication {
         let Some(challenge) = usable else {
             return if asks { ask(false) } else { Verdict::GiveUp(FailureCode::Algorithm) };
         };
-        let key = (asker, challenge.realm.clone());
+        // A refusal that comes late does not concern what the application has answered since.
+        let number = self.known(&challenge.realm).map_or(0, |known| known.number);
+        let key = (asker, challenge.realm.clone(), number);
         if attempt.answered.len() >= MOST_ANSWERS {
             return Verdict::GiveUp(FailureCode::Unauthorized);
         }

@@ -21,6 +21,11 @@ impl Deadlines {
         }
     }
 
+    /// The numbers whose deadlines have passed, the earliest first.
+    pub(super) fn due(&self, now: Instant) -> impl Iterator<Item = u32> {
+        self.0.keys().take_while(move |(at, _)| *at <= now).map(|(_, number)| *number)
+    }
+
     /// The earliest.
     pub(super) fn first(&self) -> Option<(Instant, u32)> {
         self.0.first().map(|(key, ())| *key)

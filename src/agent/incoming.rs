@@ -8,6 +8,9 @@ use crate::time::Instant;
 /// The methods that this agent takes.
 const ALLOW: &str = "NOTIFY, OPTIONS";
 
+/// Bytes of what is not a message that a trace shows at most.
+const GLIMPSE: usize = 80;
+
 impl Agent {
     /// A request arrived. It is answered before anything is told to the application (row 6665-4.1.3-t).
     pub(super) fn handle_request(&mut self, request: &Message, now: Instant) {
@@ -88,6 +91,9 @@ impl Agent {
 
     /// Something arrived that is not a SIP message. A request is answered if it can be; the application is told.
     pub(super) fn handle_malformed(&mut self, bytes: &[u8], error: &ParseError) {
+        if self.config.trace {
+            self.tell(Event::Trace { direction: Direction::Received, text: glimpse(bytes) });
+        }
         let head = Message::parse_head(bytes, &self.config.limits);
         if let Some(head) = head.filter(|head| head.is_request() && head.method() != Method::Ack) {
             self.answer(&head, error.status(), &[]);
@@ -122,4 +128,13 @@ impl Agent {
         self.trace(Direction::Sent, &response);
         self.outputs.push_back(Output::Send(response.to_bytes()));
     }
+}
+
+/// What a trace shows of bytes that are not a message, and that may hold a secret anywhere: the beginning of the first
+/// line, as far as no URI and no header value stands in it, and how many bytes there are.
+fn glimpse(bytes: &[u8]) -> String {
+    let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).find(|line| !line.is_empty());
+    let line = line.and_then(|line| line.split(|byte| *byte == b':').next()).unwrap_or_default();
+    let line = String::from_utf8_lossy(line.get(..GLIMPSE).unwrap_or(line));
+    [&line, "\r\n\r\n(malformed: ", &bytes.len().to_string(), " bytes)"].concat()
 }

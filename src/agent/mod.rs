@@ -178,7 +178,10 @@ impl Agent {
 
     /// Everything that hung on the connection hears of its loss.
     fn lose(&mut self, failure: Failure, now: Instant) {
-        self.parked.clear();
+        // The questions stay open: what is answered to them serves the requests over the next connection.
+        for parked in &mut self.parked {
+            parked.jobs.clear();
+        }
         // The machines are told one by one below; the transactions have nobody else to tell.
         drop(self.transactions.handle_disconnected());
         self.publication.publisher.handle_disconnected();
@@ -309,7 +312,7 @@ impl Agent {
         self.closing.is_some() || self.link.is_closed()
     }
 
-    /// The last act: nothing comes after [`Event::Closed`].
+    /// The last act.
     fn finish(&mut self) {
         let failure = Failure::new(FailureCode::Closed);
         for request in self.publication.settle_all() {
@@ -321,6 +324,7 @@ impl Agent {
         }
         self.link.close();
         self.closing = None;
+        self.parked.clear();
         drop(self.transactions.handle_disconnected());
         self.tell(Event::Connection(ConnectionState::Closed { reason: None }));
         self.tell(Event::Closed);

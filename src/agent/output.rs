@@ -71,7 +71,8 @@ pub enum Event {
         /// What was learnt, or why nothing.
         result: Result<Rc<View>, Failure>,
     },
-    /// [`super::Agent::close`] is done; nothing comes after it.
+    /// [`super::Agent::close`] is done. After it comes only the answer, [`super::FailureCode::Closed`], to each `watch`,
+    /// `fetch`, `publish` and `unpublish` of an agent that is closed.
     Closed,
 }
 

@@ -105,7 +105,8 @@ impl Registration {
         self.in_flight = false;
         let status = response.and_then(Message::status);
         match (status, response) {
-            (Some(200..=299), Some(response)) => {
+            // A success that grants no time is none: to register again at once would be to do so for ever.
+            (Some(200..=299), Some(response)) if self.leaving || self.granted(response) > 0 => {
                 self.backoff.reset();
                 self.registered = !self.leaving;
                 let granted = Duration::from_secs(u64::from(self.granted(response)));

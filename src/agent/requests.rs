@@ -226,6 +226,8 @@ impl Agent {
 /// What a final response with this status code means to the application.
 pub(super) const fn refusal(status: u16) -> FailureCode {
     match status {
+        // A success that grants no time.
+        200..=299 => FailureCode::BadResponse,
         401 | 407 => FailureCode::Unauthorized,
         403 => FailureCode::Forbidden,
         404 | 604 => FailureCode::NotFound,

@@ -118,9 +118,9 @@ impl Subscriptions {
         None
     }
 
-    /// A subscription whose deadline has passed; the earliest first.
-    pub(super) fn next_due(&self, now: Instant) -> Option<SubscriptionId> {
-        self.deadlines.first().filter(|(at, _)| *at <= now).map(|(_, id)| SubscriptionId(id))
+    /// The subscriptions whose deadlines have passed, the earliest first.
+    pub(super) fn due(&self, now: Instant) -> Vec<SubscriptionId> {
+        self.deadlines.due(now).map(SubscriptionId).collect()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {

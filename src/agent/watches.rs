@@ -31,6 +31,11 @@ impl Watches {
         self.deadlines.first().map(|(at, _)| at)
     }
 
+    fn next_id(&mut self) -> WatchId {
+        self.next = self.next.wrapping_add(1);
+        WatchId(self.next)
+    }
+
     /// Brings the deadlines up to date with a watch that has changed.
     fn settle(&mut self, id: WatchId) {
         let Some(watch) = self.all.get_mut(&id) else { return };
@@ -40,45 +45,94 @@ impl Watches {
 }
 
 impl Agent {
-    /// Starts watching `target`. Several watches of one presentity share one subscription and one [`WatchId`].
+    /// Starts watching `target`. Several watches of one presentity share one subscription and one [`WatchId`]; one
+    /// more begins anew if the subscription has ended for good. A watch that the agent itself refuses is told so and
+    /// forgotten: it has no view, and need not be ended.
     pub fn watch(&mut self, target: &Uri, now: Instant) -> WatchId {
         let address = target.address_of_record();
-        if let Some(id) = self.watches.by_address.get(&address).copied() {
-            if let Some(watch) = self.watches.all.get_mut(&id) {
-                watch.count += 1;
-                watch.linger_until = None;
+        let refusal = self.refusal(target);
+        let known = self.watches.by_address.get(&address).copied();
+        let id = match (refusal, known) {
+            (Some(code), _) => self.refuse_watch(target, code),
+            (None, Some(id)) => {
+                self.watch_again(id);
+                id
             }
-            self.watches.settle(id);
-            self.run(now);
-            return id;
-        }
-        let id = WatchId(self.watches.next);
-        self.watches.next = self.watches.next.wrapping_add(1);
-        let refusal = if self.is_closing() {
-            Some(FailureCode::Closed)
-        } else if self.watches.all.len() >= self.config.watches {
-            Some(FailureCode::TooManyWatches)
-        } else if target.is_secure() && self.config.is_insecure() {
-            Some(FailureCode::SecureOnly)
-        } else {
-            None
+            (None, None) if self.watches.all.len() >= self.config.watches => {
+                self.refuse_watch(target, FailureCode::TooManyWatches)
+            }
+            (None, None) => {
+                let id = self.watches.next_id();
+                let mut watch = Watch::new(target);
+                watch.count = 1;
+                watch.subscription = Some(self.subscribe(target, self.config.expires, Role::Watch(id)));
+                self.watches.by_address.insert(address, id);
+                self.watches.all.insert(id, Box::new(watch));
+                id
+            }
         };
-        let mut watch = Watch::new(target);
-        watch.count = 1;
-        if refusal.is_none() {
-            watch.subscription = Some(self.subscribe(target, self.config.expires, Role::Watch(id)));
-        }
-        self.watches.by_address.insert(address, id);
-        self.watches.all.insert(id, Box::new(watch));
-        if let Some(code) = refusal {
-            self.fail_watch(id, Failure::new(code), Cause::Local);
-        }
         self.run(now);
         id
     }
 
+    /// Why nothing can be asked about `target`, if so.
+    fn refusal(&self, target: &Uri) -> Option<FailureCode> {
+        if self.is_closing() {
+            Some(FailureCode::Closed)
+        } else if target.is_secure() && self.config.is_insecure() {
+            Some(FailureCode::SecureOnly)
+        } else {
+            None
+        }
+    }
+
+    fn refuse_watch(&mut self, target: &Uri, code: FailureCode) -> WatchId {
+        let id = self.watches.next_id();
+        let mut watch = Watch::new(target);
+        watch.stand(Watching::Terminated, Some(code.as_str().to_owned()), None);
+        if code != FailureCode::Closed {
+            let mut failure = Failure::new(code);
+            failure.uri = Some(watch.view.uri.clone());
+            self.tell(Event::Error(failure));
+        }
+        if let Some(view) = watch.news(Cause::Local) {
+            self.tell(Event::State { watch: id, view });
+        }
+        id
+    }
+
+    /// One more watch of what is watched already.
+    fn watch_again(&mut self, id: WatchId) {
+        let Some(watch) = self.watches.all.get_mut(&id) else { return };
+        watch.count += 1;
+        watch.linger_until = None;
+        let (target, old) = (watch.target.clone(), watch.subscription);
+        self.watches.settle(id);
+        if let Some(old) =
+            old.filter(|old| self.subscriptions.get(*old).is_some_and(|s| s.subscriber.is_over()))
+        {
+            subscription_departs(&mut self.subscriptions, old);
+            let new = self.subscribe(&target, self.config.expires, Role::Watch(id));
+            if let Some(watch) = self.watches.all.get_mut(&id) {
+                watch.subscription = Some(new);
+            }
+            self.try_watch(id);
+        }
+    }
+
+    /// An attempt is about to be made.
+    fn try_watch(&mut self, id: WatchId) {
+        if let Some(watch) = self.watches.all.get_mut(&id) {
+            watch.stand(Watching::Trying, None, None);
+        }
+        self.announce(id, Cause::Local);
+    }
+
     /// Ends one watch; the subscription ends a linger after the last.
     pub fn unwatch(&mut self, id: WatchId, now: Instant) {
+        if self.link.is_closed() {
+            return;
+        }
         let Some(watch) = self.watches.all.get_mut(&id) else { return };
         watch.count = watch.count.saturating_sub(1);
         if watch.count == 0 {
@@ -92,14 +146,7 @@ impl Agent {
     /// Asks once for the presence of `target`; answered by [`Event::Fetched`].
     pub fn fetch(&mut self, target: &Uri, now: Instant) -> RequestId {
         let request = self.next_request_id();
-        let refusal = if self.is_closing() {
-            Some(FailureCode::Closed)
-        } else if target.is_secure() && self.config.is_insecure() {
-            Some(FailureCode::SecureOnly)
-        } else {
-            None
-        };
-        if let Some(code) = refusal {
+        if let Some(code) = self.refusal(target) {
             let mut failure = Failure::new(code);
             failure.uri = Some(target.to_string());
             self.tell(Event::Fetched { request, result: Err(failure) });
@@ -126,18 +173,10 @@ impl Agent {
         while self.closing.is_some() || self.transactions.len() < self.config.window {
             let Some(id) = self.subscriptions.next_ready() else { return };
             let Some(subscription) = self.subscriptions.get_mut(id) else { continue };
-            let first = subscription.subscriber.key().is_none();
             let request = subscription.subscriber.next_request(&mut self.random, now);
-            let role = subscription.role.clone();
             self.subscriptions.settle(id);
             if let Some(request) = request {
                 self.send_subscription(id, request, now);
-            }
-            if let (true, Role::Watch(watch)) = (first, role) {
-                if let Some(watch) = self.watches.all.get_mut(&watch) {
-                    watch.stand(Watching::Trying, None, None);
-                }
-                self.announce(watch, Cause::Local);
             }
         }
     }
@@ -339,19 +378,19 @@ impl Agent {
         }
     }
 
+    /// Each is told once: what is due again at once waits for the next call.
     pub(super) fn time_out_subscriptions(&mut self, now: Instant) {
-        while let Some(id) = self.subscriptions.next_due(now) {
-            let Some(subscription) = self.subscriptions.get_mut(id) else { return };
-            let before = subscription.subscriber.poll_timeout();
+        for id in self.subscriptions.due(now) {
+            let Some(subscription) = self.subscriptions.get_mut(id) else { continue };
             let update = subscription.subscriber.handle_timeout(&mut self.random, now);
-            let stuck = subscription.subscriber.poll_timeout() == before;
-            if let Update::Ended(end) = update {
-                self.handle_end(id, end, None, None);
+            // The time of the next attempt has come; without a connection, or room for it, it is still to be made.
+            let trying = subscription.subscriber.is_ready() && subscription.subscriber.key().is_none();
+            match (update, &subscription.role) {
+                (Update::Ended(end), _) => self.handle_end(id, end, None, None),
+                (_, &Role::Watch(watch)) if trying => self.try_watch(watch),
+                (_, _) => {}
             }
             self.subscriptions.settle(id);
-            if stuck {
-                return;
-            }
         }
     }
 

@@ -4,13 +4,15 @@
 //! body; what is stored here was accepted, completely or not at all.
 
 use crate::random::Random;
-use crate::time::Instant;
+use crate::time::{Instant, earliest};
 use std::collections::BTreeMap;
 
 /// Publications with the documents `D`.
 #[derive(Debug)]
 pub struct Compositor<D> {
     resources: BTreeMap<String, Vec<Publication<D>>>,
+    /// Nothing expires before.
+    earliest: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub struct NoSuchTag;
 
 impl<D> Default for Compositor<D> {
     fn default() -> Self {
-        Self { resources: BTreeMap::new() }
+        Self { resources: BTreeMap::new(), earliest: None }
     }
 }
 
@@ -41,6 +43,7 @@ impl<D> Compositor<D> {
     ) -> String {
         let tag = random.token();
         let publication = Publication { tag: tag.clone(), document, expires_at };
+        self.earliest = earliest(self.earliest, Some(expires_at));
         self.resources.entry(resource.to_owned()).or_default().push(publication);
         tag
     }
@@ -61,6 +64,7 @@ impl<D> Compositor<D> {
         let publication = publications.iter_mut().find(|p| p.tag == tag).ok_or(NoSuchTag)?;
         publication.tag = random.token();
         publication.expires_at = expires_at;
+        self.earliest = earliest(self.earliest, Some(expires_at));
         if let Some(document) = document {
             publication.document = document;
         }
@@ -84,12 +88,22 @@ impl<D> Compositor<D> {
     /// The documents of `resource`, oldest first.
     #[must_use]
     pub fn documents(&self, resource: &str) -> Vec<&D> {
-        self.resources.get(resource).into_iter().flatten().map(|p| &p.document).collect()
+        self.others(resource, None)
+    }
+
+    /// The documents of `resource`, oldest first, but not that of the publication `tag`.
+    #[must_use]
+    pub fn others(&self, resource: &str, tag: Option<&str>) -> Vec<&D> {
+        let publications = self.resources.get(resource).into_iter().flatten();
+        publications.filter(|p| Some(p.tag.as_str()) != tag).map(|p| &p.document).collect()
     }
 
     /// Drops what has expired, and returns the resources concerned.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<String> {
         let mut changed = Vec::new();
+        if self.earliest.is_none_or(|at| at > now) {
+            return changed;
+        }
         self.resources.retain(|resource, publications| {
             let before = publications.len();
             publications.retain(|p| p.expires_at > now);
@@ -98,13 +112,15 @@ impl<D> Compositor<D> {
             }
             !publications.is_empty()
         });
+        self.earliest = self.resources.values().flatten().map(|p| p.expires_at).min();
         changed
     }
 
-    /// When the next publication expires.
+    /// When the next publication expires, or a little earlier: one that was prolonged or removed is still counted, so
+    /// that nobody has to look at all of them after each message.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.resources.values().flatten().map(|p| p.expires_at).min()
+        self.earliest.filter(|_| !self.resources.is_empty())
     }
 }
 
@@ -148,5 +164,22 @@ mod tests {
         assert_eq!(compositor.remove("a", &long), Ok(()));
         assert_eq!(compositor.remove("a", &long), Err(NoSuchTag));
         assert_eq!(compositor.poll_timeout(), None);
+    }
+
+    #[test]
+    fn what_was_prolonged_is_looked_at_once_too_early_and_not_again() {
+        // 3903-10.4-c
+        let mut random = Random::new([1; 32]);
+        let mut compositor = Compositor::default();
+        let tag = compositor.insert("a", "one", at(10), &mut random);
+        compositor.insert("b", "two", at(30), &mut random);
+        let tag = compositor.update("a", &tag, None, at(20), &mut random).unwrap();
+        assert!(compositor.handle_timeout(at(10)).is_empty());
+        assert_eq!(compositor.poll_timeout(), Some(at(20)));
+        // Shortened.
+        compositor.update("a", &tag, None, at(15), &mut random).unwrap();
+        assert_eq!(compositor.poll_timeout(), Some(at(15)));
+        assert_eq!(compositor.handle_timeout(at(15)), ["a"]);
+        assert_eq!(compositor.poll_timeout(), Some(at(30)));
     }
 }

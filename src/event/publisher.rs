@@ -40,7 +40,7 @@ pub struct Generation(u32);
 /// Why a wish was not granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// A final response with this status code.
+    /// A final response with this status code; a success that grants no time is one.
     Refused(u16),
     /// No final response came (Timer F).
     NoAnswer,
@@ -216,7 +216,7 @@ impl Publisher {
         let Some(sent) = self.sent.take() else { return Update::Nothing };
         let status = response.status().unwrap_or(500);
         match status {
-            200..=299 => self.handle_success(sent, response, random, now),
+            200..=299 => self.handle_success(sent, response, status, random, now),
             412 if sent.operation != Operation::Initial => self.handle_conditional_failure(sent),
             423 if !self.corrected && sent.operation != Operation::Remove => {
                 match response.min_expires().filter(|least| *least > self.plan.expires) {
@@ -246,6 +246,7 @@ impl Publisher {
         &mut self,
         sent: Sent,
         response: &Message,
+        status: u16,
         random: &mut Random,
         now: Instant,
     ) -> Update {
@@ -257,9 +258,13 @@ impl Publisher {
         let Some(tag) = tag else {
             return self.fail(sent, Why::BadResponse, None, random, now);
         };
+        let granted = response.expires().unwrap_or(self.plan.expires).min(self.plan.expires);
+        if granted == 0 {
+            self.forget();
+            return self.fail(sent, Why::Refused(status), None, random, now);
+        }
         self.backoff.reset();
         self.tag = Some(tag.to_owned());
-        let granted = response.expires().unwrap_or(self.plan.expires).min(self.plan.expires);
         let granted = Duration::from_secs(u64::from(granted));
         self.expires_at = Some(now + granted);
         if !self.dirty {
@@ -294,7 +299,7 @@ impl Publisher {
     ) -> Update {
         let passing = match why {
             Why::NoAnswer => true,
-            Why::Refused(status) => matches!(status, 408 | 480 | 500 | 502..=599),
+            Why::Refused(status) => matches!(status, 200..=299 | 408 | 480 | 500 | 502..=599),
             Why::BadResponse => false,
         };
         if sent.operation == Operation::Remove {

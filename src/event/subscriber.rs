@@ -265,22 +265,6 @@ impl Subscriber {
         }
     }
 
-    /// The application wants it again before the un-SUBSCRIBE was sent; otherwise it is too late: `false`.
-    pub fn stay(&mut self) -> bool {
-        match self.state {
-            State::Leaving if self.ready => {
-                self.state = State::Active;
-                self.ready = false;
-            }
-            State::NotifyWait => {}
-            State::Idle | State::Pending | State::Active | State::Leaving | State::Over => {
-                return self.wanted;
-            }
-        }
-        self.wanted = true;
-        true
-    }
-
     /// A challenge is being answered, which may take a user's time: Timer N stops until [`Self::again`].
     pub const fn handle_challenged(&mut self) {
         self.timer_n = None;
@@ -668,10 +652,11 @@ impl Subscriber {
             State::Over => None,
             State::Idle => self.retry_at.filter(|_| !self.ready),
             State::NotifyWait => self.timer_n,
-            State::Pending | State::Active | State::Leaving => {
-                let timer_n = self.timer_n.filter(|_| !self.in_flight || self.state == State::Leaving);
+            State::Pending | State::Active => {
+                let timer_n = self.timer_n.filter(|_| !self.in_flight);
                 earliest(timer_n, earliest(self.refresh_at.filter(|_| !self.ready), self.expires_at))
             }
+            State::Leaving => earliest(self.timer_n, self.expires_at),
         }
     }
 }

@@ -15,6 +15,7 @@ pub(super) struct Authentication {
     secret: String,
     algorithms: Vec<Algorithm>,
     lifetime: Duration,
+    /// By nonce, which begins with its time: the oldest is the first.
     used: BTreeMap<String, Used>,
 }
 
@@ -125,8 +126,46 @@ impl Authentication {
         if forget_at <= now || replayed {
             return Err(Denied::Stale);
         }
-        self.used.retain(|_, used| used.forget_at > now);
+        while let Some(oldest) = self.used.first_entry().filter(|oldest| oldest.get().forget_at <= now) {
+            oldest.remove();
+        }
         self.used.insert(row.nonce.clone(), Used { count, forget_at });
         Ok(row.username.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::User;
+    use crate::sip::Method;
+    use crate::sip::auth::Secret;
+
+    #[test]
+    fn a_nonce_is_remembered_against_replay_as_long_as_it_is_good_and_no_longer() {
+        // dig-7616-p
+        let mut config =
+            Config { domain: "h".to_owned(), realm: "h".to_owned(), nonce_lifetime: 60, ..Config::default() };
+        config.users.insert("bob".to_owned(), User::Password("pw".to_owned()));
+        let mut random = Random::new([1; 32]);
+        let mut authentication = Authentication::new(&config, &mut random);
+        let uri = Uri::parse("sip:h").unwrap();
+        for second in 0..600 {
+            let now = Instant::from_millis(1_767_225_600_000) + Duration::from_secs(second);
+            let rows = authentication.challenges(false, &mut random, now);
+            let mut request = Message::request(Method::Options, uri.clone());
+            request.push(Name::WwwAuthenticate, rows[0].clone());
+            let challenge = request.challenges(&Name::WwwAuthenticate).remove(0);
+            let secret = Secret::Password("pw".to_owned());
+            let protected = Protected { method: "OPTIONS", uri: "sip:h", body: b"" };
+            let row = DigestCredentials::answer(&challenge, "bob", &secret, protected, "c", 1).unwrap();
+            request.push(Name::Authorization, row.to_string());
+            assert_eq!(authentication.verify(&request, &config, now), Ok("bob".to_owned()));
+            for later in [0, 59, 60] {
+                let later = now + Duration::from_secs(later);
+                assert_eq!(authentication.verify(&request, &config, later), Err(Denied::Stale));
+            }
+        }
+        assert_eq!(authentication.used.len(), 60);
     }
 }

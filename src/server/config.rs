@@ -136,13 +136,16 @@ pub struct Limits {
     pub subscriptions: usize,
     /// Publications of one user; one more gets 503.
     pub publications: usize,
+    /// Bytes of a published document; a larger one gets 413, and so does one with which all of the user's together
+    /// would make a document of more than four times this. Watchers may refuse what is too large.
+    pub publication: usize,
     /// Registered contacts of one user; one more gets 503.
     pub contacts: usize,
     /// Requests of one connection to other users that were not answered yet; one more gets 503.
     pub forwarded: usize,
     /// Bytes of a message; a larger one gets 513.
     pub message: usize,
-    /// Malformed messages of one connection; one more closes it with 1002.
+    /// Malformed messages of one connection within an hour; one more closes it with 1002.
     pub malformed: u32,
 }
 
@@ -152,6 +155,7 @@ impl Default for Limits {
             connections: 10_000,
             subscriptions: 10_000,
             publications: 16,
+            publication: 32 * 1024,
             contacts: 16,
             forwarded: 64,
             message: 256 * 1024,

@@ -19,7 +19,7 @@ use crate::event::Compositor;
 use crate::presence::{PIDF, Presence};
 use crate::random::Random;
 use crate::sip::{self, Message, Method, Name, NameAddr, ParseError, Scheme, Uri};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::transaction::{ClientTransactions, Response, ServerTransactions, T1};
 use authentication::{Authentication, Denied};
 use forward::Forwarded;
@@ -29,6 +29,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// The methods that the server takes for itself.
 const ALLOW: &str = "OPTIONS, PUBLISH, REGISTER, SUBSCRIBE";
+
+/// How long malformed messages are held against a connection.
+const FORGIVING: Duration = Duration::from_secs(3600);
 
 /// A connection of the server, numbered by its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +71,9 @@ pub enum Event {
 
 #[derive(Default)]
 struct Connection {
+    /// Malformed messages since the hour began that ends then.
     malformed: u32,
+    forgiven_at: Instant,
     /// Who has authenticated on it.
     user: Option<String>,
 }
@@ -163,6 +168,10 @@ impl Server {
             self.answer(connection, &head, error.status(), &[]);
         }
         let Some(state) = self.connections.get_mut(&connection) else { return };
+        if state.forgiven_at <= now {
+            state.malformed = 0;
+            state.forgiven_at = now + FORGIVING;
+        }
         state.malformed += 1;
         if state.malformed > self.config.limits.malformed {
             self.outputs.push_back(Output::Close(connection, 1002, "not SIP"));
@@ -205,10 +214,8 @@ impl Server {
             return self.handle_options(connection, request);
         }
         let Some(user) = self.authenticate(connection, request, now) else { return };
-        let required: Vec<&str> = request.list(&Name::Require).collect();
-        if !required.is_empty() {
-            let unsupported = required.join(", ");
-            return self.answer(connection, request, 420, &[(Name::Unsupported, &unsupported)]);
+        if self.demands_too_much(connection, request) {
+            return;
         }
         let presence =
             request.event().is_ok_and(|e| e.is_some_and(|e| e.package.eq_ignore_ascii_case("presence")));
@@ -237,18 +244,33 @@ impl Server {
 
     fn handle_in_dialog(&mut self, connection: ConnectionId, request: &Message, now: Instant) {
         if request.method() == Method::Subscribe && self.subscriptions.find(request).is_some() {
-            if let Some(user) = self.authenticate(connection, request, now) {
+            let Some(user) = self.authenticate(connection, request, now) else { return };
+            if !self.demands_too_much(connection, request) {
                 self.handle_resubscribe(connection, &user, request, now);
             }
             return;
         }
-        // Between two users: only someone who has proved who they are may use the way.
-        let known = self.connections.get(&connection).is_some_and(|c| c.user.is_some());
+        // Between two users: only someone who has proved who they are may use the way, and only as who they are. What
+        // the request requires is for its receiver to know (RFC 3261 §16.3).
+        let user = self.connections.get(&connection).and_then(|c| c.user.clone());
         let target = request.request_uri().and_then(|uri| self.registrar.connection_of(uri, now));
-        match target {
-            Some(target) if known => self.forward(connection, target, request, None, now),
-            Some(_) | None => self.answer(connection, request, 481, &[]),
+        match (target, user) {
+            (Some(target), Some(user)) if self.is_from(request, &user) => {
+                self.forward(connection, target, request, None, now);
+            }
+            (Some(_), Some(_)) => self.answer(connection, request, 403, &[]),
+            (_, None) | (None, _) => self.answer(connection, request, 481, &[]),
         }
+    }
+
+    /// Whether `request` requires an extension; there is none here, so that it has been answered then.
+    fn demands_too_much(&mut self, connection: ConnectionId, request: &Message) -> bool {
+        let required: Vec<&str> = request.list(&Name::Require).collect();
+        let unsupported = required.join(", ");
+        if !required.is_empty() {
+            self.answer(connection, request, 420, &[(Name::Unsupported, &unsupported)]);
+        }
+        !required.is_empty()
     }
 
     fn handle_options(&mut self, connection: ConnectionId, request: &Message) {
@@ -260,8 +282,7 @@ impl Server {
     fn authenticate(&mut self, connection: ConnectionId, request: &Message, now: Instant) -> Option<String> {
         match self.authentication.verify(request, &self.config, now) {
             Ok(user) => {
-                let from = request.from().ok().map(|from| from.uri);
-                if from.and_then(|uri| self.local_user(&uri)).as_deref() != Some(user.as_str()) {
+                if !self.is_from(request, &user) {
                     self.answer(connection, request, 403, &[]);
                     return None;
                 }
@@ -279,6 +300,11 @@ impl Server {
                 None
             }
         }
+    }
+
+    /// Whether From is `user`.
+    fn is_from(&self, request: &Message, user: &str) -> bool {
+        request.from().is_ok_and(|from| self.local_user(&from.uri).as_deref() == Some(user))
     }
 
     /// The name of the user whose address this is.

@@ -158,15 +158,22 @@ impl Server {
                 if media.is_none_or(|media| media.essence != PIDF) {
                     return Err(415);
                 }
-                let (document, _) =
-                    pidf::read(body, &pidf::Limits::default()).map_err(|error| match error {
-                        DocumentError::Limit(_) => 413_u16,
-                        DocumentError::Malformed
-                        | DocumentError::Encoding
-                        | DocumentError::Entity
-                        | DocumentError::Root
-                        | DocumentError::MediaType => 400,
-                    })?;
+                let most = self.config.limits.publication;
+                let limits = pidf::Limits { bytes: most, ..pidf::Limits::default() };
+                let (document, _) = pidf::read(body, &limits).map_err(|error| match error {
+                    DocumentError::Limit(_) => 413_u16,
+                    DocumentError::Malformed
+                    | DocumentError::Encoding
+                    | DocumentError::Entity
+                    | DocumentError::Root
+                    | DocumentError::MediaType => 400,
+                })?;
+                // What is written can be larger than what was read, so that the bodies alone say too little.
+                let mut all = self.publications.others(user, tag.as_deref());
+                all.push(&document);
+                if pidf::write(&compose::compose(user, &all)).len() > most.saturating_mul(4) {
+                    return Err(413);
+                }
                 Some(document)
             }
         };

@@ -2,12 +2,14 @@
 
 use super::ConnectionId;
 use crate::sip::{Message, Name, NameAddr, Uri};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, earliest};
 use std::collections::BTreeMap;
 
 #[derive(Default)]
 pub(super) struct Registrar {
     by_user: BTreeMap<String, Vec<Binding>>,
+    /// Nothing expires before.
+    earliest: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -59,6 +61,7 @@ impl Registrar {
         }
         let mut bindings = self.by_user.get(user).cloned().unwrap_or_default();
         Self::apply(&mut bindings, contacts, request, sequence, connection, bounds, now)?;
+        self.earliest = earliest(self.earliest, bindings.iter().map(|binding| binding.expires_at).min());
         self.by_user.insert(user.to_owned(), bindings);
         self.by_user.retain(|_, bindings| !bindings.is_empty());
         Ok(())
@@ -138,7 +141,9 @@ impl Registrar {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        self.drop_bindings(|binding| binding.expires_at <= now);
+        if self.earliest.is_some_and(|at| at <= now) {
+            self.drop_bindings(|binding| binding.expires_at <= now);
+        }
     }
 
     fn drop_bindings(&mut self, gone: impl Fn(&Binding) -> bool) {
@@ -146,10 +151,13 @@ impl Registrar {
             bindings.retain(|binding| !gone(binding));
             !bindings.is_empty()
         });
+        self.earliest = self.by_user.values().flatten().map(|binding| binding.expires_at).min();
     }
 
+    /// When the next binding expires, or a little earlier: one that was prolonged is still counted, so that nobody
+    /// has to look at all of them after each message.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.by_user.values().flatten().map(|binding| binding.expires_at).min()
+        self.earliest.filter(|_| !self.by_user.is_empty())
     }
 }
 
