@@ -146,6 +146,12 @@ fn the_publication_comes_back_after_the_server_lost_it() {
     world.seconds(20);
     assert_eq!(world.sees(bob, watch), (Status::Busy, Some("still here".to_owned())));
     assert!(!world.view(bob, watch).stale);
+    assert!(
+        world.log.iter().any(|crossing| crossing.message.status() == Some(481)),
+        "the old dialog was tried"
+    );
+    let errors = world.seats[bob].events.iter().filter(|event| matches!(event, Event::Error(_)));
+    assert_eq!(errors.count(), 0, "a subscription that begins again has not failed");
 }
 
 #[test]

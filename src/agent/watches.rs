@@ -311,6 +311,12 @@ impl Agent {
                 watch.expires = None;
                 let (reason, cause) = match &end.why {
                     Why::LinkLost => return,
+                    // The server has forgotten the dialog, as after a restart, and a new one is asked for: nothing
+                    // has failed yet.
+                    Why::Refused(481) if end.retry_at.is_some() => {
+                        watch.stand(Watching::Trying, None, end.retry_at);
+                        return self.announce(watch_id, Cause::Disconnect);
+                    }
                     Why::Terminated(reason) => {
                         (reason.as_ref().map(|reason| reason.as_str().to_owned()), Cause::Expired)
                     }

@@ -56,6 +56,10 @@ function isBlank(state: PresenceState): boolean {
   return state.asOf === undefined && subscription.state === "trying" && subscription.retryAt === undefined;
 }
 
+function isOver({ subscription }: PresenceState): boolean {
+  return subscription.state === "terminated" && subscription.retryAt === undefined;
+}
+
 /** A state when there will be no other: what was known may be old from now on. */
 function ended(state: PresenceState, reason: string): PresenceState {
   const subscription = Object.freeze({ state: "terminated", reason } as const);
@@ -184,9 +188,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     this.#ended.abort();
     releaseInstance(this.#options.instance);
     for (const act of this.#waiting.splice(0)) act();
-    for (const watch of [...this.#watches.values()]) {
-      if (watch.state.subscription.reason !== failure.code) this.#update(watch, ended(watch.state, failure.code));
-    }
+    for (const watch of [...this.#watches.values()]) this.#refuse(watch, failure);
     const reason = failure.code === "closed" ? {} : { reason: failure };
     if (failure.code !== "closed") this.#dispatch("error", failure);
     if (this.#connection.state !== "closed") {
@@ -226,13 +228,18 @@ export class PresenceAgent extends EventTarget implements Agent {
     watch.callbacks.add(callback);
     this.#watches.set(uri, watch);
     guard(() => call(watch.state, uri));
-    if (known === undefined) {
-      this.#when((core) => this.#start(core, watch), (failure) => this.#update(watch, ended(watch.state, failure.code)));
+    // A watch that has ended for good begins again when somebody asks again.
+    if (known === undefined || isOver(known.state)) {
+      this.#when((core) => this.#start(core, watch), (failure) => this.#refuse(watch, failure));
     }
     return () => {
       watch.callbacks.delete(callback);
       if (watch.callbacks.size === 0 && this.#watches.get(uri) === watch) this.#stop(watch);
     };
+  }
+
+  #refuse(watch: Watch, failure: Failure): void {
+    if (watch.state.subscription.reason !== failure.code) this.#update(watch, ended(watch.state, failure.code));
   }
 
   #start(core: Core, watch: Watch): void {
@@ -241,10 +248,12 @@ export class PresenceAgent extends EventTarget implements Agent {
     if (id === undefined) {
       const failure = localFailure("bad-address", { uri: watch.uri });
       this.#dispatch("error", failure);
-      this.#update(watch, ended(watch.state, failure.code));
+      this.#refuse(watch, failure);
       return;
     }
+    const before = watch.id;
     watch.id = id;
+    if (before !== undefined) this.#leave(core, watch, before);
     const sharers = this.#byId.get(id) ?? new Set();
     this.#byId.set(id, sharers.add(watch));
     // A watch that lingers, or that another spelling of the address holds, has a state already.
@@ -256,13 +265,18 @@ export class PresenceAgent extends EventTarget implements Agent {
 
   #stop(watch: Watch): void {
     this.#watches.delete(watch.uri);
-    const { id } = watch;
-    if (id === undefined || this.#core === undefined) return;
+    const core = this.#core;
+    if (watch.id === undefined || core === undefined) return;
+    this.#leave(core, watch, watch.id);
+    core.pump();
+  }
+
+  /** `watch` has no part any more in the core's watch `id`. */
+  #leave(core: Core, watch: Watch, id: number): void {
     const sharers = this.#byId.get(id);
     sharers?.delete(watch);
     if (sharers?.size === 0) this.#byId.delete(id);
-    this.#core.unwatch(id);
-    this.#core.pump();
+    core.unwatch(id);
   }
 
   changes(uri: string, options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<PresenceState> {

@@ -44,6 +44,8 @@ export interface ServerConfig {
     readonly connections?: number;
     readonly subscriptions?: number;
     readonly publications?: number;
+    /** Bytes of a published document; a user's publications together make up to four times this. Default: 32768. */
+    readonly publication?: number;
     readonly contacts?: number;
     /** Requests between users that wait for an answer, of one connection. Default: 64. */
     readonly forwarded?: number;

@@ -135,6 +135,21 @@ test("many presentities by one call", async (t) => {
   unwatch();
 });
 
+test("a watch that ended for good begins again when somebody asks again", async (t) => {
+  const bob = openAgent(t, server, "bob", { linger: 0 });
+  const trace = traceOf(bob);
+  const refusals = () => trace.filter(({ text }) => text.startsWith("SIP/2.0 404"));
+  const first = observe(bob, "sip:nobody@example.test");
+  await first.state((s) => s.subscription.reason === "not-found", "ends");
+  const second = observe(bob, "sip:nobody@example.test");
+  await until(() => refusals().length === 2, "the second refusal");
+  await second.state((s) => s.subscription.reason === "not-found", "ends again");
+  assert.deepEqual(first.states.map((s) => s.subscription.state), ["trying", "terminated", "trying", "terminated"]);
+  first.unwatch();
+  second.unwatch();
+  assert.equal(bob.snapshot("sip:nobody@example.test").subscription.state, "trying");
+});
+
 test("a callback that throws does not stop the others", async (t) => {
   const reported = [];
   const bob = openAgent(t, server, "bob");
