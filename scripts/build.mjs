@@ -6,7 +6,7 @@ import {
 } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
-import { ensureBuildTools, ensurePackages, environment, root, run, say } from "./tools.mjs";
+import { ensureBuildTools, ensurePackages, environment, output, root, run, say } from "./tools.mjs";
 
 const pkg = join(root, "pkg");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -56,15 +56,30 @@ function manifest(name) {
   return folder;
 }
 
+/** Gives the imports and exports of a module short names: the long ones, with their hashes, do not compress. */
+function shorten(module, glue) {
+  const printed = output("wasm-opt", [
+    "--enable-bulk-memory", "--enable-nontrapping-float-to-int", "--enable-sign-ext", "--enable-mutable-globals",
+    "--enable-reference-types", "--enable-multivalue", "--minify-imports-and-exports-and-modules", module, "-o", module,
+  ]);
+  const { imports, exports } = JSON.parse(printed);
+  let text = readFileSync(glue, "utf8").replace('"./sip_presence_bg.js": import0', "a: import0");
+  for (const [, name, short] of imports) text = text.replace(`\n        ${name}: `, `\n        ${short}: `);
+  for (const [name, short] of exports) text = text.replace(new RegExp(`\\bwasm\\.${name}\\b`, "g"), () => `wasm.${short}`);
+  writeFileSync(glue, text);
+}
+
 async function wasm(name, target, features) {
   const inputs = files("Cargo.toml", "Cargo.lock", ".cargo", "scripts/build.mjs", "src")
     .filter((file) => !file.includes(join("src", "js")));
   await build(name, inputs, () => {
     const folder = manifest(name);
+    const out = join(pkg, "wasm", name);
     run("wasm-pack", [
       "build", "--release", "--target", "web", "--no-pack", "--no-gitignore", "--mode", "no-install",
-      "--out-dir", join(pkg, "wasm", name), "--out-name", "sip_presence", folder, "--locked", ...features,
+      "--out-dir", out, "--out-name", "sip_presence", folder, "--locked", ...features,
     ], { env: { CARGO_TARGET_DIR: join(root, "target") } });
+    shorten(join(out, "sip_presence_bg.wasm"), join(out, "sip_presence.js"));
   });
   copyFileSync(join(pkg, "wasm", name, "sip_presence_bg.wasm"), join(pkg, target));
   writeFileSync(join(pkg, `${target}.d.ts`), "declare const module: Uint8Array;\nexport default module;\n");
@@ -78,7 +93,8 @@ async function javascript() {
   };
   const entry = (...names) => names.map((name) => join("src", "js", `${name}.ts`));
   await bundle({ ...common, entryPoints: entry("index"), platform: "browser" });
-  await bundle({ ...common, entryPoints: entry("inline"), platform: "neutral", loader: { ".wasm": "binary" } });
+  // Node prints the line of an error: the code must not stand in one line with the module.
+  await bundle({ ...common, entryPoints: entry("inline"), platform: "neutral", loader: { ".wasm": "binary" }, lineLimit: 120 });
   // Registering imports the class by its file, so that both entries share one.
   await bundle({ ...common, entryPoints: entry("element"), platform: "browser" });
   await bundle({ ...common, entryPoints: entry("define"), platform: "browser", external: ["./element.js"] });

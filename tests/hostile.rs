@@ -286,7 +286,8 @@ fn nothing_in_a_header_can_add_a_line() {
     }
     assert!(answers >= 20, "{answers}");
     // Line ends of another system are line ends.
-    let whole = notification(&subscribe, "server-tag", 901, "active;expires=60", "").to_bytes();
+    let document = pidf(BOB, "busy", "good");
+    let whole = notification(&subscribe, "server-tag", 901, "active;expires=60", &document).to_bytes();
     let sent = feed(&mut page, String::from_utf8(whole).unwrap().replace("\r\n", "\n").as_bytes());
     assert_eq!(Message::parse(&sent[0], &Limits::default()).unwrap().status(), Some(200));
     assert_eq!(page.view(id).summary.note.as_deref(), Some("good"));
@@ -365,6 +366,22 @@ fn a_host_that_is_not_there_makes_room_for_the_next_server() {
     page.accept(&subscribe, 600);
     assert_eq!(page.notify(&subscribe, "active;expires=600", &pidf(BOB, "busy", "good")), 200);
     is_well(&mut page, id, &subscribe);
+}
+
+#[test]
+fn a_server_that_hangs_up_without_a_word_makes_room_for_the_next() {
+    let urls = ["wss://one.example.com/", "wss://two.example.com/"];
+    let mut page = Page::new(|config| config.servers = urls.map(str::to_owned).to_vec());
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        page.connect();
+        page.disconnect();
+        let (retry_at, _) = page.agent.poll_timeout().unwrap();
+        waits.push(retry_at.since(page.now).as_millis());
+        page.advance(retry_at.since(page.now));
+    }
+    assert_eq!(page.connects, [urls[0], urls[0], urls[1], urls[0], urls[1]]);
+    assert!(waits[3] > waits[0], "{waits:?}: more and more rarely");
 }
 
 #[test]
@@ -523,6 +540,35 @@ fn leaving_while_a_refresh_fails_still_tells_the_server() {
 }
 
 #[test]
+fn a_late_answer_to_an_old_attempt_does_not_touch_the_new_one() {
+    // 6665-4.1.2.4-e 6665-4.1.3-h
+    let challenge = "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"";
+    for status in [200, 204, 401, 404, 423, 481, 503, 0] {
+        let (mut page, id, first) = Page::trying();
+        page.seconds(20);
+        assert_eq!(page.notify(&first, "terminated;reason=deactivated", ""), 200);
+        page.seconds(1);
+        let second = page.next_sent();
+        assert_ne!(second.call_id(), first.call_id());
+        page.events.clear();
+        match status {
+            // No answer at all: Timer F of the first.
+            0 => page.seconds(12),
+            _ => page.respond(
+                &first,
+                status,
+                &[(Name::WwwAuthenticate, challenge), (Name::MinExpires, "7200")],
+            ),
+        }
+        assert!(page.is_silent() && page.failures().is_empty(), "{status}");
+        page.accept(&second, 3600);
+        let document = pidf(BOB, "busy", "good");
+        assert_eq!(page.notify(&second, "active;expires=3600", &document), 200, "{status}");
+        is_well(&mut page, id, &second);
+    }
+}
+
+#[test]
 fn a_fork_that_refuses_does_not_end_what_another_has_begun() {
     // 6665-5.4.9-a
     let (mut page, id, subscribe) = Page::trying();
@@ -533,7 +579,7 @@ fn a_fork_that_refuses_does_not_end_what_another_has_begun() {
         let refresh = page.next_sent();
         assert_eq!(refresh.to().unwrap().tag(), Some("server-tag"));
         page.accept(&refresh, 3600);
-        assert_eq!(page.notify(&subscribe, "active;expires=3600", ""), 200);
+        assert_eq!(page.notify(&subscribe, "active;expires=3600", &pidf(BOB, "busy", "good")), 200);
     }
     is_well(&mut page, id, &subscribe);
 }
@@ -552,6 +598,23 @@ fn a_publication_that_fails_its_condition_without_one_is_not_sent_for_ever() {
     assert!(
         page.events.iter().any(|event| matches!(event, Event::Published { request: r, .. } if *r == request))
     );
+}
+
+#[test]
+fn a_change_that_is_refused_leaves_what_is_published_and_can_still_be_withdrawn() {
+    // 3903-6-d 3903-4.5-a
+    let mut page = Page::online();
+    publish(&mut page, Status::Busy);
+    let first = page.next_sent();
+    page.respond(&first, 200, &[(Name::SipETag, "e1"), (Name::Expires, "3600")]);
+    publish(&mut page, Status::Away);
+    let second = page.next_sent();
+    page.respond(&second, 403, &[]);
+    assert_eq!(codes(&page), [FailureCode::Forbidden]);
+    page.agent.unpublish(page.now);
+    page.seconds(0);
+    let last = page.next_sent();
+    assert_eq!((last.header(&Name::SipIfMatch), last.expires()), (Some("e1"), Some(0)));
 }
 
 #[test]

@@ -305,7 +305,8 @@ fn a_message(
     tag: &mut Option<String>,
     notify: &Option<Message>,
 ) -> Message {
-    let document = pidf("sip:carol@example.com", *pick(&["busy", "away", "meeting"], random), "note");
+    let activity = *pick(&["busy", "away", "meeting"], random);
+    let document = pidf("sip:carol@example.com", activity, "note");
     match below(random, 10) {
         0 => scene.request(Method::Register, "carol"),
         1 | 2 => {

@@ -71,6 +71,29 @@ fn a_notify_may_come_before_the_response() {
 }
 
 #[test]
+fn a_notify_without_a_body_makes_the_watcher_ask() {
+    // 3856-6.8-c 6665-5.3.2-c
+    let (mut page, id, subscribe) = Page::watching();
+    assert_eq!(page.notify(&subscribe, "active;expires=600", &pidf(BOB, "busy", "here")), 200);
+    assert_eq!(page.view(id).summary.status, Status::Busy);
+    // As Kamailio does when the last publication has run out: the document stays, and the whole state is asked for.
+    assert_eq!(page.notify(&subscribe, "active;expires=600", ""), 200);
+    assert_eq!(page.view(id).summary.status, Status::Busy);
+    let refresh = page.next_sent();
+    assert_eq!((refresh.method(), refresh.call_id()), (Method::Subscribe, subscribe.call_id()));
+    page.accept(&refresh, 600);
+    assert_eq!(page.notify(&subscribe, "active;expires=600", ""), 200);
+    let view = page.view(id);
+    assert_eq!((view.summary.status, view.presence.is_none(), view.stale), (Status::Unknown, true, false));
+    assert_eq!(page.notify(&subscribe, "active;expires=600", ""), 200);
+    assert!(page.is_silent(), "there is nothing to ask for");
+    // The end of a subscription leaves what was last known, as old.
+    assert_eq!(page.notify(&subscribe, "active;expires=600", &pidf(BOB, "away", "")), 200);
+    assert_eq!(page.notify(&subscribe, "terminated;reason=rejected", ""), 200);
+    assert_eq!((page.view(id).summary.status, page.view(id).stale), (Status::Away, true));
+}
+
+#[test]
 fn another_fork_is_refused() {
     // 3856-6.9-a 6665-5.4.9-a 6665-4.1.3-a
     let (mut page, id, subscribe) = Page::watching();

@@ -1,6 +1,7 @@
 //! One message of each class of the torture tests, RFC 4475 §3 and RFC 5118 §4, in words and values of our own:
 //! each test has the name of its case there and asserts what the reader must make of it. What an agent answers is
 //! tested where the agents are.
+#![allow(clippy::unwrap_used)]
 
 use sip_presence::sip::auth::DigestCredentials;
 use sip_presence::sip::uri::unescape;

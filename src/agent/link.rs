@@ -100,7 +100,8 @@ impl Link {
         random: &mut Random,
         now: Instant,
     ) -> Failure {
-        if kind != FailureCode::ConnectionLost {
+        // A server that closes what it has opened, and says nothing in between, is as good as none.
+        if kind != FailureCode::ConnectionLost || self.backoff.failures() > 0 {
             self.server = (self.server + 1) % self.servers.len().max(1);
         }
         let retry_at = now + self.backoff.next(FIRST_WAIT, LONGEST_WAIT, random);

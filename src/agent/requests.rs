@@ -61,19 +61,27 @@ impl Agent {
     /// A final response came.
     pub(super) fn handle_final(&mut self, mut job: Job, response: &Message, now: Instant) {
         match response.status() {
-            Some(401 | 407) => match self.authentication.handle_challenge(response, &mut job.attempt) {
-                Verdict::Retry => self.retry(job, now),
-                Verdict::Ask { realm, scheme, algorithms, rejected } => {
-                    self.park(job, response, realm, scheme, algorithms, rejected);
+            Some(401 | 407) if !self.is_outdated(&job) => {
+                match self.authentication.handle_challenge(response, &mut job.attempt) {
+                    Verdict::Retry => self.retry(job, now),
+                    Verdict::Ask { realm, scheme, algorithms, rejected } => {
+                        self.park(job, response, realm, scheme, algorithms, rejected);
+                    }
+                    Verdict::GiveUp(code) => self.refuse(job, response, Some(code), now),
                 }
-                Verdict::GiveUp(code) => self.refuse(job, response, Some(code), now),
-            },
+            }
             Some(200..=299) => {
                 self.authentication.handle_success(response);
                 self.refuse(job, response, None, now);
             }
             Some(_) | None => self.refuse(job, response, None, now),
         }
+    }
+
+    /// Whether the subscription that sent the request has begun anew since.
+    fn is_outdated(&self, job: &Job) -> bool {
+        let Owner::Subscription(id) = job.owner else { return false };
+        self.subscriptions.get(id).is_none_or(|subscription| !subscription.subscriber.owns(&job.request))
     }
 
     fn retry(&mut self, job: Job, now: Instant) {
@@ -146,7 +154,7 @@ impl Agent {
             Owner::Registration => self.handle_registration(job, None, None, now),
             Owner::Subscription(id) => {
                 let Some(subscription) = self.subscriptions.get_mut(id) else { return };
-                let update = subscription.subscriber.handle_no_answer(&mut self.random, now);
+                let update = subscription.subscriber.handle_no_answer(&job.request, &mut self.random, now);
                 self.handle_subscription(id, job, update, None, None, now);
             }
         }

@@ -64,6 +64,10 @@ impl Watch {
         }
     }
 
+    pub(super) const fn has_document(&self) -> bool {
+        self.presence.is_some()
+    }
+
     /// Replaces the document; `None` means that there is none.
     pub(super) fn take(&mut self, presence: Option<Rc<Presence>>, now: Instant) {
         self.presence = presence;

@@ -175,12 +175,13 @@ impl Agent {
                 } else {
                     Cause::Change
                 };
-                let mut unreadable = None;
+                let (mut unreadable, mut ask) = (None, false);
                 match document {
                     Some(Ok(presence)) => watch.take(Some(presence), now),
-                    // No body means no state where the whole state was due (RFC 6665 §5.3.2), else no change.
-                    None if notified.anew && notified.end.is_none() => watch.take(None, now),
-                    None => {}
+                    None if notified.answers && notified.end.is_none() => watch.take(None, now),
+                    // The document before stays valid (RFC 3856 §6.8). But servers also send this when the last
+                    // publication has run out: ask for the whole state.
+                    None => ask = watch.has_document() && notified.end.is_none(),
                     Some(Err(failure)) => unreadable = Some(failure),
                 }
                 watch.known = true;
@@ -194,6 +195,9 @@ impl Agent {
                 if let Some(mut failure) = unreadable {
                     failure.uri = Some(watch.view.uri.clone());
                     self.tell(Event::Error(failure));
+                }
+                if let Some(subscription) = self.subscriptions.get_mut(id).filter(|_| ask) {
+                    subscription.subscriber.refresh();
                 }
                 match notified.end {
                     Some(end) => self.handle_end(id, end, None, None),

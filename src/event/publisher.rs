@@ -218,18 +218,19 @@ impl Publisher {
         match status {
             200..=299 => self.handle_success(sent, response, random, now),
             412 if sent.operation != Operation::Initial => self.handle_conditional_failure(sent),
-            423 if !self.corrected && sent.operation != Operation::Remove => match response.min_expires().filter(|least| *least > self.plan.expires)
-            {
-                Some(least) => {
-                    self.corrected = true;
-                    self.sent = Some(sent);
-                    self.plan.expires = least;
-                    let mut next = self.again(request);
-                    next.set(Name::Expires, least.to_string());
-                    Update::Resend(next)
+            423 if !self.corrected && sent.operation != Operation::Remove => {
+                match response.min_expires().filter(|least| *least > self.plan.expires) {
+                    Some(least) => {
+                        self.corrected = true;
+                        self.sent = Some(sent);
+                        self.plan.expires = least;
+                        let mut next = self.again(request);
+                        next.set(Name::Expires, least.to_string());
+                        Update::Resend(next)
+                    }
+                    None => self.fail(sent, Why::Refused(status), None, random, now),
                 }
-                None => self.fail(sent, Why::Refused(status), None, random, now),
-            },
+            }
             _ => {
                 let retry_after = response.retry_after().map(|s| Duration::from_secs(u64::from(s)));
                 // A tag that a restarted server chokes on is of no use (Kamailio answers 500).
@@ -301,7 +302,10 @@ impl Publisher {
             return Update::Failed { generation: sent.generation, why, retry_at: None };
         }
         if !passing {
-            self.forget();
+            // A change that was refused leaves what is published (RFC 3903 §6: completely or not at all).
+            if sent.operation == Operation::Initial || why == Why::BadResponse {
+                self.forget();
+            }
             return Update::Failed { generation: sent.generation, why, retry_at: None };
         }
         if self.dirty {

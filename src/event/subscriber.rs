@@ -98,9 +98,10 @@ pub enum Update {
 pub struct Notified {
     /// Its Subscription-State.
     pub state: Substate,
-    /// It answers a SUBSCRIBE after state may have been missed: the first of a dialog, or of a new connection. It
-    /// carries the whole state, so that no body means that there is none (RFC 6665 §5.3.2).
+    /// It answers a SUBSCRIBE after state may have been missed: the first of a dialog, or of a new connection.
     pub anew: bool,
+    /// It answers a SUBSCRIBE, and so carries the whole state: no body means that there is none (RFC 6665 §4.2.1.2).
+    pub answers: bool,
     /// The subscription is over.
     pub end: Option<End>,
 }
@@ -178,6 +179,12 @@ impl Subscriber {
         open.then_some((self.call_id.as_str(), self.local_tag.as_str()))
     }
 
+    /// Whether `request` is of the present attempt. What becomes of one of an older attempt concerns nobody.
+    #[must_use]
+    pub fn owns(&self, request: &Message) -> bool {
+        self.key().is_some_and(|(call_id, _)| call_id == request.call_id())
+    }
+
     /// When the subscription ends unless it is renewed.
     #[must_use]
     pub const fn expires_at(&self) -> Option<Instant> {
@@ -250,6 +257,14 @@ impl Subscriber {
         }
     }
 
+    /// Sends a SUBSCRIBE now, to be told the whole state.
+    pub const fn refresh(&mut self) {
+        if matches!(self.state, State::Pending | State::Active) && !self.in_flight {
+            self.refresh_at = None;
+            self.ready = true;
+        }
+    }
+
     /// The application wants it again before the un-SUBSCRIBE was sent; otherwise it is too late: `false`.
     pub fn stay(&mut self) -> bool {
         match self.state {
@@ -293,6 +308,9 @@ impl Subscriber {
         random: &mut Random,
         now: Instant,
     ) -> Update {
+        if !self.owns(request) {
+            return Update::Nothing;
+        }
         self.in_flight = false;
         let status = response.status().unwrap_or(500);
         if status == 204 && self.state == State::Leaving && !self.ready {
@@ -327,7 +345,8 @@ impl Subscriber {
     }
 
     fn handle_success(&mut self, request: &Message, response: &Message, status: u16, now: Instant) {
-        if status == 204 {
+        // Without a dialog there is nothing that could be unchanged: the first NOTIFY is still due.
+        if status == 204 && self.state != State::NotifyWait {
             self.timer_n = None;
         }
         // A 2xx of another branch of the fork only ends the transaction (RFC 6665 §5.4.9).
@@ -393,8 +412,11 @@ impl Subscriber {
         }
     }
 
-    /// No final response came before Timer F.
-    pub fn handle_no_answer(&mut self, random: &mut Random, now: Instant) -> Update {
+    /// No final response to `request` came before Timer F.
+    pub fn handle_no_answer(&mut self, request: &Message, random: &mut Random, now: Instant) -> Update {
+        if !self.owns(request) {
+            return Update::Nothing;
+        }
         self.in_flight = false;
         match self.state {
             State::NotifyWait => self.end(Why::NoAnswer, Again::After(None), random, now),
@@ -466,10 +488,11 @@ impl Subscriber {
             }
         }
         // Who leaves waits for the last NOTIFY, but no longer than Timer N.
+        let anew = core::mem::take(&mut self.anew);
+        let answers = anew || self.timer_n.is_some();
         if self.state != State::Leaving {
             self.timer_n = None;
         }
-        let anew = core::mem::take(&mut self.anew);
         let end = match header.state {
             Substate::Terminated => {
                 Some(self.handle_terminated(header.reason, header.retry_after, random, now))
@@ -486,7 +509,7 @@ impl Subscriber {
                 None
             }
         };
-        Ok(Notified { state: header.state, anew, end })
+        Ok(Notified { state: header.state, anew, answers, end })
     }
 
     fn confirm(&mut self, state: State, expires: Option<u32>, now: Instant) {

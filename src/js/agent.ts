@@ -51,6 +51,11 @@ function unknown(uri: string): PresenceState {
   });
 }
 
+function isBlank(state: PresenceState): boolean {
+  const { subscription } = state;
+  return state.asOf === undefined && subscription.state === "trying" && subscription.retryAt === undefined;
+}
+
 /** A state when there will be no other: what was known may be old from now on. */
 function ended(state: PresenceState, reason: string): PresenceState {
   const subscription = Object.freeze({ state: "terminated", reason } as const);
@@ -164,6 +169,8 @@ export class PresenceAgent extends EventTarget implements Agent {
   }
 
   #update(watch: Watch, state: PresenceState): void {
+    // What says no more than that nothing is known yet has been told at the start of the watch.
+    if (isBlank(state) && isBlank(watch.state)) return;
     watch.state = state;
     for (const callback of [...watch.callbacks]) {
       if (watch.callbacks.has(callback)) guard(() => callback.call(state, watch.uri));

@@ -45,6 +45,8 @@ export interface ServerConfig {
     readonly subscriptions?: number;
     readonly publications?: number;
     readonly contacts?: number;
+    /** Requests between users that wait for an answer, of one connection. Default: 64. */
+    readonly forwarded?: number;
     /** Bytes of one message. Default: 262144. */
     readonly message?: number;
     readonly malformed?: number;
@@ -75,7 +77,7 @@ export interface ServerOptions extends ServerConfig {
 export interface PresenceServer {
   /** The URL for the `server` option of agents. */
   readonly url: string;
-  /** Tells watchers with `deactivated`, closes connections with 1001, stops listening. Takes a second at most. */
+  /** Tells watchers with `deactivated`, closes connections with 1001, stops listening; a second at most. Once is enough. */
   close(): Promise<void>;
 }
 
@@ -113,6 +115,15 @@ export async function startServer(options: ServerOptions): Promise<PresenceServe
       });
     });
   }
+  const close = async (): Promise<void> => {
+    http.off("upgrade", listener);
+    await connections.close();
+    if (server === undefined) {
+      http.closeAllConnections();
+      await new Promise<void>((resolve) => void http.close(() => resolve()));
+    }
+  };
+  let closing: Promise<void> | undefined;
   return {
     get url(): string {
       const address = http.address() as AddressInfo | null;
@@ -120,14 +131,7 @@ export async function startServer(options: ServerOptions): Promise<PresenceServe
       const name = address?.family === "IPv6" ? `[${address.address}]` : address?.address ?? host;
       return `${scheme}://${name}:${address?.port ?? port}${path}`;
     },
-    async close(): Promise<void> {
-      http.off("upgrade", listener);
-      await connections.close();
-      if (server === undefined) {
-        http.closeAllConnections();
-        await new Promise<void>((resolve) => void http.close(() => resolve()));
-      }
-    },
+    close: () => closing ??= close(),
   };
 }
 

@@ -125,7 +125,7 @@ export interface Failure {
   /** A sentence a developer can act on. */
   readonly message: string;
   readonly source: FailureSource;
-  /** The SIP status code, if a response said it. */
+  /** The SIP status code of a response, or the close code of a lost WebSocket. */
   readonly status?: number;
   /** The reason phrase, or the reason of the subscription's end. */
   readonly reason?: string;

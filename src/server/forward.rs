@@ -93,7 +93,8 @@ impl Server {
     pub(super) fn lose_forwarded(&mut self, connection: ConnectionId) {
         let touches = |forwarded: &Forwarded| forwarded.from == connection || forwarded.to == connection;
         let all = core::mem::take(&mut self.forwarded);
-        let (lost, kept): (BTreeMap<_, _>, _) = all.into_iter().partition(|(_, forwarded)| touches(forwarded));
+        let (lost, kept): (BTreeMap<_, _>, _) =
+            all.into_iter().partition(|(_, forwarded)| touches(forwarded));
         self.forwarded = kept;
         for lost in lost.into_values() {
             self.unanswered.handle_answered(&lost.request);

@@ -49,7 +49,8 @@ impl Registrar {
         let contacts = request.addresses(&Name::Contact).map_err(|_| 400_u16)?;
         // A request inside a dialog finds its way by the contact alone: nobody may take that of somebody else.
         let taken = |contact: &NameAddr| {
-            let others = self.by_user.iter().filter(|(name, _)| *name != user).flat_map(|(_, bindings)| bindings);
+            let others =
+                self.by_user.iter().filter(|(name, _)| *name != user).flat_map(|(_, bindings)| bindings);
             let mut others = others.filter(|other| other.connection != connection && other.expires_at > now);
             others.any(|other| reaches(&other.contact.uri, &contact.uri))
         };

@@ -227,9 +227,11 @@ impl Shell {
 
     fn handle_open(self: &Rc<Self>) {
         let speaks_sip = self.socket.borrow().as_ref().is_some_and(Socket::speaks_sip);
-        self.tell(|agent, now| {
-            if speaks_sip { agent.handle_connected(now) } else { agent.handle_wrong_protocol(now) }
-        });
+        self.tell(
+            |agent, now| {
+                if speaks_sip { agent.handle_connected(now) } else { agent.handle_wrong_protocol(now) }
+            },
+        );
         self.pump();
     }
 

@@ -48,7 +48,8 @@ impl ServerCore {
     pub fn new(config: &str, host: ServerHost, seed: &[u8]) -> Result<Self, String> {
         let config = Config::from_json(config).map_err(|error| error.to_string())?;
         let clock = Clock::default();
-        let server = Server::new(config, self::seed(seed)?, clock.now()).map_err(|error| error.to_string())?;
+        let server =
+            Server::new(config, self::seed(seed)?, clock.now()).map_err(|error| error.to_string())?;
         let shell = Rc::new(Shell {
             server: RefCell::new(server),
             host,

@@ -45,6 +45,9 @@ impl Socket {
     /// Sends one message: text if it is UTF-8, else binary. A socket that is going down drops it; its close event is
     /// on the way.
     pub(super) fn send(&self, bytes: &[u8]) {
+        if self.0.ready_state() != WebSocket::OPEN {
+            return;
+        }
         let _ = match str::from_utf8(bytes) {
             Ok(text) => self.0.send_with_str(text),
             Err(_) => self.0.send_with_u8_array(bytes),

@@ -1,0 +1,408 @@
+/** The JavaScript API in Node, against the embedded presence server. */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createAgent, PresenceError } from "sip-presence";
+import { startServer } from "sip-presence/server";
+import { WebSocket, WebSocketServer } from "ws";
+import { event, until } from "../common/wait.mjs";
+import { addressOf, observe, openAgent, traceOf } from "../interop/agents.mjs";
+
+const users = { alice: "pw-alice", bob: "pw-bob", carol: "pw-carol" };
+let server;
+
+before(async () => {
+  const config = { domain: "example.test", users, rules: { default: "allow" }, notifyInterval: 0 };
+  const running = await startServer(config);
+  server = { url: running.url, domain: config.domain, users, close: () => running.close() };
+});
+
+after(() => server.close());
+
+const ALICE = "sip:alice@example.test";
+const options = (more) => ({ server: server.url, aor: ALICE, webSocket: WebSocket, ...more });
+
+/** Opens a bare WebSocket server on loopback that answers as `answer` says. */
+async function bareServer(t, answer, handleProtocols = () => "sip") {
+  const bare = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols });
+  await event(bare, "listening");
+  bare.on("connection", answer);
+  t.after(() => {
+    for (const client of bare.clients) client.terminate();
+    bare.close();
+  });
+  return `ws://127.0.0.1:${bare.address().port}/`;
+}
+
+test("a wrong option throws a TypeError that names it", () => {
+  const wrong = [
+    [{ server: undefined }, /server/], [{ server: "https://example.test" }, /server/], [{ server: [] }, /server/],
+    [{ server: "ws://sip.example.test/" }, /allowInsecure/], [{ aor: "alice" }, /aor/], [{ aor: "tel:+1" }, /aor/],
+    [{ credentials: { password: "x" } }, /username/], [{ credentials: { username: "a" } }, /ha1/],
+    [{ credentials: { username: "a", ha1: {} } }, /ha1/], [{ expires: 0 }, /expires/], [{ linger: -1 }, /linger/],
+    [{ expires: 1.5 }, /expires/], [{ webSocket: "WebSocket" }, /webSocket/],
+  ];
+  for (const [change, message] of wrong) {
+    assert.throws(() => createAgent(options(change)), (error) => error instanceof TypeError && message.test(error.message));
+  }
+  assert.throws(() => createAgent(), TypeError);
+});
+
+test("a wrong argument of a verb throws a TypeError at once", async (t) => {
+  const agent = openAgent(t, server, "alice");
+  for (const uri of [undefined, "", "bob", "bob@example.test", "tel:+15551234", "sip:@x", 7]) {
+    assert.throws(() => agent.watch(uri, () => {}), TypeError);
+    assert.throws(() => agent.fetch(uri), TypeError);
+    assert.throws(() => agent.changes(uri), TypeError);
+    assert.throws(() => agent.snapshot(uri), TypeError);
+  }
+  assert.throws(() => agent.watch(ALICE), TypeError);
+  for (const state of [undefined, {}, { status: "unknown" }, { status: "Busy" }, { status: "busy", note: 7 },
+    { status: "busy", activities: "meeting" }, { status: "busy", until: "soon" }, { status: "busy", until: new Date(NaN) }]) {
+    assert.throws(() => agent.publish(state), TypeError);
+  }
+});
+
+test("an address that only the core can refuse is told, and ends", async (t) => {
+  const agent = openAgent(t, server, "alice");
+  const told = event(agent, "error", { accept: ({ detail }) => detail.code === "bad-address" });
+  const { state } = observe(agent, "sip:bob@[::zz]");
+  assert.equal((await state((s) => s.subscription.state === "terminated", "ends")).subscription.reason, "bad-address");
+  assert.equal((await told).detail.uri, "sip:bob@[::zz]");
+  await assert.rejects(agent.fetch("sip:bob@[::zz]"), { name: "PresenceError", code: "bad-address" });
+});
+
+test("watch calls back at once, then on every change, and snapshot is the same object", async (t) => {
+  const [alice, bob] = [openAgent(t, server, "alice"), openAgent(t, server, "bob")];
+  const states = [];
+  const before = bob.snapshot(ALICE);
+  bob.watch(ALICE, (state, uri) => states.push([state, uri]));
+  assert.equal(states.length, 1);
+  assert.deepEqual([states[0][0].status, states[0][0].subscription.state, states[0][1]], ["unknown", "trying", ALICE]);
+  assert.equal(states[0][0], before);
+  assert.equal(bob.snapshot(ALICE), before);
+  await until(() => states.length > 1, "the first state");
+  assert.equal(states[1][0].cause, "initial");
+  await alice.publish({ status: "busy", note: "one" });
+  await until(() => states.at(-1)[0].note === "one", "the note");
+  assert.equal(states.at(-1)[0].cause, "change");
+  assert.equal(bob.snapshot(ALICE), states.at(-1)[0]);
+  const count = states.length;
+  await alice.publish({ status: "away", note: "two" });
+  await until(() => states.at(-1)[0].note === "two", "the second note");
+  assert.equal(states.length, count + 1, "one change, one call");
+});
+
+test("watches of one presentity share one subscription, and it ends after the last", async (t) => {
+  const bob = openAgent(t, server, "bob", { linger: 0 });
+  const trace = traceOf(bob);
+  const subscribes = () => trace.filter(({ direction, text }) => direction === "sent" && text.startsWith("SUBSCRIBE"));
+  const ends = [observe(bob, ALICE), observe(bob, ALICE), observe(bob, "sip:alice@EXAMPLE.test")];
+  await Promise.all(ends.map(({ state }) => state((s) => s.subscription.state === "active", "is active")));
+  assert.equal(subscribes().length, 2, "one, and again with credentials");
+  ends[0].unwatch();
+  ends[1].unwatch();
+  ends[1].unwatch();
+  await sleep(50);
+  assert.equal(subscribes().length, 2);
+  ends[2].unwatch();
+  await until(() => subscribes().length === 3, "the un-SUBSCRIBE");
+  assert.match(subscribes()[2].text, /^Expires: 0\r$/m);
+  await until(() => trace.some(({ text }) => /^Subscription-State: terminated/m.test(text)), "the last NOTIFY");
+  assert.equal(bob.snapshot(ALICE).status, "unknown", "what nobody watches is not known");
+});
+
+test("a watch that comes back while it lingers has its state at once", async (t) => {
+  const [alice, bob] = [openAgent(t, server, "alice"), openAgent(t, server, "bob", { linger: 60_000 })];
+  await alice.publish({ status: "busy" });
+  const first = observe(bob, ALICE);
+  await first.state((s) => s.status === "busy", "is busy");
+  first.unwatch();
+  const states = [];
+  bob.watch(ALICE, (state) => states.push(state.status));
+  assert.deepEqual(states, ["unknown", "busy"]);
+});
+
+test("many presentities by one call", async (t) => {
+  const bob = openAgent(t, server, "bob");
+  const seen = new Map();
+  const uris = ["sip:alice@example.test", "sip:carol@example.test", "sip:nobody@example.test"];
+  const unwatch = bob.watch(uris, (state, uri) => seen.set(uri, state));
+  await until(() => uris.every((uri) => ["active", "terminated"].includes(seen.get(uri).subscription.state)), "all known");
+  assert.equal(seen.get(uris[2]).subscription.reason, "not-found");
+  assert.equal(seen.get(uris[1]).status, "offline");
+  unwatch();
+});
+
+test("a callback that throws does not stop the others", async (t) => {
+  const reported = [];
+  const bob = openAgent(t, server, "bob");
+  globalThis.reportError = (error) => reported.push(error.message);
+  t.after(() => delete globalThis.reportError);
+  bob.watch(ALICE, () => { throw new Error("mine"); });
+  const { state } = observe(bob, ALICE);
+  await state((s) => s.subscription.state === "active", "is active");
+  assert.ok(reported.length >= 2 && reported.every((text) => text === "mine"));
+});
+
+test("a callback may end its own watch, and start others", async (t) => {
+  const bob = openAgent(t, server, "bob");
+  let calls = 0;
+  const other = [];
+  const unwatch = bob.watch(ALICE, (state) => {
+    calls++;
+    if (state.subscription.state === "active") {
+      unwatch();
+      bob.watch("sip:carol@example.test", (state) => other.push(state.status));
+    }
+  });
+  await until(() => other.at(-1) === "offline", "carol's state");
+  assert.equal(calls, 2);
+});
+
+test("changes() yields what is known, then changes, and ends with its signal", async (t) => {
+  const [alice, bob] = [openAgent(t, server, "alice"), openAgent(t, server, "bob")];
+  await alice.publish({ status: "available", note: "start" });
+  const controller = new AbortController();
+  const seen = [];
+  const loop = (async () => {
+    for await (const state of bob.changes(ALICE, { signal: controller.signal })) seen.push(state.note);
+  })();
+  await until(() => seen.includes("start"), "the first note");
+  await alice.publish({ status: "busy", note: "next" });
+  await until(() => seen.includes("next"), "the next note");
+  controller.abort();
+  await until(loop, "the end of the loop");
+});
+
+test("changes() is ended by leaving the loop, and by closing", async (t) => {
+  const bob = openAgent(t, server, "bob", { linger: 0 });
+  const trace = traceOf(bob);
+  for await (const state of bob.changes(ALICE)) if (state.subscription.state === "active") break;
+  await until(() => trace.some(({ text }) => /^Subscription-State: terminated/m.test(text)), "the end of the subscription");
+  const iterator = bob.changes(ALICE);
+  await iterator.next();
+  const pending = (async () => { for await (const _ of iterator); })();
+  await bob.close();
+  await until(pending, "the end of the loop");
+});
+
+test("fetch asks once", async (t) => {
+  const [alice, bob] = [openAgent(t, server, "alice"), openAgent(t, server, "bob")];
+  await alice.publish({ status: "on-the-phone", note: "call" });
+  const state = await bob.fetch(ALICE);
+  assert.deepEqual([state.status, state.note, state.subscription.state], ["on-the-phone", "call", "terminated"]);
+  await assert.rejects(bob.fetch("sip:nobody@example.test"), (error) => {
+    assert.ok(error instanceof PresenceError && error instanceof Error);
+    assert.deepEqual([error.code, error.source, error.status, error.uri], ["not-found", "server", 404, "sip:nobody@example.test"]);
+    assert.match(error.message, /address/);
+    return true;
+  });
+});
+
+test("what is published arrives, with activities, note and end", async (t) => {
+  const [alice, bob] = [openAgent(t, server, "alice"), openAgent(t, server, "bob")];
+  const { state } = observe(bob, ALICE);
+  const until = new Date(Date.now() + 3_600_000);
+  const note = "Grüße 🎉 <b>&amp;</b> \"__proto__\" ]]>";
+  await alice.publish({ status: "busy", note, activities: ["meeting", "reading the paper"], until });
+  const seen = await state((s) => s.note === note, "has the note");
+  assert.deepEqual(seen.activities, ["busy", "meeting", "reading the paper"]);
+  assert.equal(seen.until, until.getTime());
+  assert.ok(seen.asOf <= Date.now() && seen.subscription.expires > Date.now());
+  const { presence } = seen;
+  assert.equal(presence.entity, ALICE);
+  assert.equal(presence.tuples[0].basic, "open");
+  assert.deepEqual(presence.persons[0].activities[2], { name: "other", text: "reading the paper", until: until.getTime() });
+  assert.deepEqual(bob.explain(ALICE), { status: "busy", rule: "busy", element: presence.persons[0].id });
+  await alice.unpublish();
+  await state((s) => s.status === "offline", "is offline");
+  await alice.unpublish();
+});
+
+test("states are frozen plain data", async (t) => {
+  const [alice, bob] = [openAgent(t, server, "alice"), openAgent(t, server, "bob")];
+  await alice.publish({ status: "busy", note: "x", activities: ["meeting"] });
+  const state = await bob.fetch(ALICE);
+  const visit = (value) => {
+    if (typeof value !== "object") return;
+    assert.ok(Object.isFrozen(value));
+    assert.ok([Object.prototype, Array.prototype].includes(Object.getPrototypeOf(value)));
+    for (const inner of Object.values(value)) visit(inner);
+  };
+  visit(state);
+  assert.deepEqual(structuredClone(state), state);
+  assert.deepEqual(JSON.parse(JSON.stringify(state)), state);
+});
+
+test("a wrong password is one clear failure", async (t) => {
+  const agent = openAgent(t, server, "alice", { credentials: { username: "alice", password: "wrong" } });
+  const trace = traceOf(agent);
+  const { state } = observe(agent, "sip:bob@example.test");
+  await assert.rejects(agent.publish({ status: "busy" }), { code: "unauthorized", source: "server", status: 401 });
+  assert.equal((await state((s) => s.subscription.state === "terminated", "ends")).subscription.reason, "unauthorized");
+  assert.ok(trace.length < 12, `${trace.length} messages`);
+});
+
+test("no credentials, and credentials from a function", async (t) => {
+  const none = openAgent(t, server, "alice", { credentials: undefined });
+  await assert.rejects(none.publish({ status: "busy" }), { code: "no-credentials", source: "application" });
+  const asked = [];
+  const agent = openAgent(t, server, "alice", {
+    credentials: async (challenge) => {
+      asked.push(challenge);
+      await sleep(10);
+      return { username: "alice", password: challenge.rejected ? users.alice : "wrong" };
+    },
+  });
+  await agent.publish({ status: "busy" });
+  assert.deepEqual(asked.map(({ realm, scheme, rejected }) => [realm, scheme, rejected]),
+    [["example.test", "digest", false], ["example.test", "digest", true]]);
+  assert.deepEqual(asked[0].algorithms, ["SHA-256", "MD5"]);
+  const refuses = openAgent(t, server, "alice", { credentials: () => undefined });
+  await assert.rejects(refuses.publish({ status: "busy" }), { code: "no-credentials" });
+});
+
+test("a trace has every message and no secret", async (t) => {
+  const agent = openAgent(t, server, "alice");
+  const trace = traceOf(agent);
+  await agent.publish({ status: "busy" });
+  assert.deepEqual(trace.map(({ direction, text }) => [direction, text.split(" ")[0]]),
+    [["sent", "PUBLISH"], ["received", "SIP/2.0"], ["sent", "PUBLISH"], ["received", "SIP/2.0"]]);
+  const all = trace.map(({ text }) => text).join("");
+  assert.match(all, /^Authorization: Digest /m);
+  assert.doesNotMatch(all, /response="[0-9a-f]/);
+  assert.ok(!all.includes(users.alice));
+  assert.ok(trace.every(({ at }) => Math.abs(at - Date.now()) < 60_000));
+});
+
+test("two agents of one user are two devices", async (t) => {
+  const [desk, phone, bob] = [openAgent(t, server, "carol"), openAgent(t, server, "carol"), openAgent(t, server, "bob")];
+  const { state } = observe(bob, addressOf(server, "carol"));
+  await desk.publish({ status: "available" });
+  await phone.publish({ status: "on-the-phone" });
+  const seen = await state((s) => s.status === "on-the-phone", "is on the phone");
+  assert.equal(new Set(seen.presence.tuples.map(({ id }) => id)).size, 2);
+  await phone.close();
+  await state((s) => s.status === "available", "is available");
+});
+
+test("a lost connection is stale, then right again", async (t) => {
+  const [alice, bob] = [openAgent(t, server, "alice"), openAgent(t, server, "bob", { webSocket: Cuttable })];
+  const { state, states } = observe(bob, ALICE);
+  await alice.publish({ status: "busy", note: "before" });
+  await state((s) => s.note === "before", "has the note");
+  const lost = event(bob, "connection", { accept: ({ detail }) => detail.state === "reconnecting" });
+  Cuttable.cut();
+  const { detail } = await lost;
+  assert.deepEqual([detail.attempt, detail.reason.code], [1, "connection-lost"]);
+  assert.ok(detail.retryAt > Date.now() - 1000);
+  const stale = states.at(-1);
+  assert.deepEqual([stale.stale, stale.status, stale.cause], [true, "busy", "disconnect"]);
+  await alice.publish({ status: "away", note: "after" });
+  const right = await state((s) => s.note === "after", "is right again");
+  assert.deepEqual([right.stale, right.cause, bob.connection.state], [false, "resync", "online"]);
+});
+
+class Cuttable extends WebSocket {
+  static open = new Set();
+  constructor(...args) {
+    super(...args);
+    Cuttable.open.add(this);
+  }
+  static cut() {
+    for (const socket of Cuttable.open) socket.terminate();
+    Cuttable.open.clear();
+  }
+}
+
+test("a server that cannot be reached is told and tried again", async (t) => {
+  const agent = openAgent(t, { ...server, url: "ws://127.0.0.1:1/" }, "alice");
+  const states = [];
+  agent.addEventListener("connection", ({ detail }) => states.push(detail));
+  const failed = event(agent, "error");
+  await assert.rejects(agent.publish({ status: "busy" }), { code: "connection-failed", source: "network" });
+  assert.equal((await failed).detail.code, "connection-failed");
+  await until(() => states.filter(({ state }) => state === "connecting").length === 2, "the second attempt");
+});
+
+test("several servers are tried in order", async (t) => {
+  const agent = openAgent(t, { ...server, url: ["ws://127.0.0.1:1/", server.url] }, "alice");
+  await event(agent, "connection", { accept: ({ detail }) => detail.state === "online" });
+  await agent.publish({ status: "busy" });
+});
+
+test("a server of another protocol is told", async (t) => {
+  const url = await bareServer(t, () => {}, () => false);
+  const agent = openAgent(t, { ...server, url }, "alice");
+  // The `ws` package refuses such an answer by itself; a browser's WebSocket fails likewise.
+  const { detail } = await event(agent, "error");
+  assert.ok(["sub-protocol", "connection-failed"].includes(detail.code), detail.code);
+});
+
+test("frames that are not SIP are told, and harm nothing", async (t) => {
+  const garbage = ["hello", "\r\n\r\n", "SIP/2.0 200", "NOTIFY sip:a@b SIP/2.0\r\nVia: x", "x".repeat(300_000), Buffer.from([0, 255, 1, 2])];
+  const url = await bareServer(t, (socket) => {
+    for (const frame of garbage) socket.send(frame);
+  });
+  const agent = openAgent(t, { ...server, url }, "alice");
+  const failures = [];
+  agent.addEventListener("error", ({ detail }) => failures.push(detail.code));
+  await until(() => failures.length >= 5, () => `five failures: ${failures}`);
+  assert.deepEqual(new Set(failures), new Set(["bad-message", "too-large"]));
+  assert.equal(agent.connection.state, "online");
+});
+
+test("a server that never answers does not hold up closing", async (t) => {
+  const url = await bareServer(t, () => {});
+  const agent = openAgent(t, { ...server, url }, "alice");
+  const { state, states } = observe(agent, "sip:bob@example.test");
+  const publishing = assert.rejects(agent.publish({ status: "busy" }), { code: "closed" });
+  const fetching = assert.rejects(agent.fetch("sip:bob@example.test"), { code: "closed" });
+  await event(agent, "connection", { accept: ({ detail }) => detail.state === "online" });
+  await until(agent.close(), "the end of close()", 10_000);
+  await Promise.all([publishing, fetching]);
+  assert.equal((await state((s) => s.subscription.state === "terminated", "ends")).subscription.reason, "closed");
+  assert.equal(states.at(-1).status, "unknown");
+});
+
+test("after close nothing works, and says so", async (t) => {
+  const agent = openAgent(t, server, "alice");
+  await agent.publish({ status: "busy" });
+  const closed = event(agent, "connection", { accept: ({ detail }) => detail.state === "closed" });
+  await agent.close();
+  await closed;
+  await agent.close();
+  assert.equal(agent.connection.state, "closed");
+  await assert.rejects(agent.publish({ status: "busy" }), { code: "closed", source: "application" });
+  await assert.rejects(agent.fetch(ALICE), { code: "closed" });
+  const { states } = observe(agent, ALICE);
+  assert.equal(states.at(-1).subscription.reason, "closed");
+  const early = createAgent(options({}));
+  await early.close();
+  assert.equal(early.connection.state, "closed");
+});
+
+test("a module that cannot be loaded is a failure, and another agent can be made", async (t) => {
+  const { createAgent: create } = await import("../../pkg/index.js");
+  const broken = create({ ...options({}), wasm: new Uint8Array([0, 1, 2, 3]) });
+  const states = [];
+  broken.watch(ALICE, (state) => states.push(state));
+  const { detail } = await event(broken, "error");
+  assert.deepEqual([detail.code, detail.source], ["module", "library"]);
+  assert.equal(states.at(-1).subscription.reason, "module");
+  assert.equal(broken.connection.state, "closed");
+  await assert.rejects(broken.fetch(ALICE), { code: "module" });
+  const { readFile } = await import("node:fs/promises");
+  const bytes = await readFile(new URL("../../pkg/sip-presence.wasm", import.meta.url));
+  const agent = create({ ...options({}), credentials: { username: "alice", password: users.alice }, wasm: bytes });
+  t.after(() => agent.close());
+  await agent.publish({ status: "busy" });
+});
+
+test("await using closes the agent", { skip: Symbol.asyncDispose === undefined }, async () => {
+  const agent = createAgent(options({}));
+  await agent[Symbol.asyncDispose]();
+  assert.equal(agent.connection.state, "closed");
+});

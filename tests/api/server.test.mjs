@@ -1,0 +1,217 @@
+/** The presence server for Node, and the command line that starts it. */
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { startServer } from "sip-presence/server";
+import { WebSocket } from "ws";
+import { event, until } from "../common/wait.mjs";
+import { observe, openAgent } from "../interop/agents.mjs";
+
+const users = { alice: "pw-alice", bob: "pw-bob" };
+const config = { domain: "example.test", users, rules: { default: "allow" }, notifyInterval: 0 };
+const CLI = fileURLToPath(new URL("../../pkg/cli.js", import.meta.url));
+
+async function start(t, more = {}) {
+  const running = await startServer({ ...config, ...more });
+  t.after(() => running.close());
+  return { url: running.url, domain: config.domain, users, running };
+}
+
+async function open(t, url) {
+  const socket = new WebSocket(url, "sip");
+  t.after(() => socket.terminate());
+  await event(socket, "open");
+  return socket;
+}
+
+test("a wrong configuration is a TypeError that names the field", async () => {
+  const wrong = [
+    [{ domain: "" }, /domain/], [{ algorithms: [] }, /algorithms/], [{ minExpires: 9000 }, /minExpires/],
+    [{ rules: { default: "maybe" } }, /maybe/], [{ colour: "red" }, /colour/], [{ users: 7 }, /users|map/],
+  ];
+  for (const [change, message] of wrong) {
+    await assert.rejects(startServer({ ...config, ...change }), (error) => error instanceof TypeError && message.test(error.message), JSON.stringify(change));
+  }
+});
+
+test("only SIP over WebSocket at its path is let in", async (t) => {
+  const server = await start(t);
+  const refused = async (url, protocol) => {
+    const socket = new WebSocket(url, protocol);
+    socket.on("error", () => {});
+    const [, response] = await new Promise((resolve) => socket.once("unexpected-response", (...args) => resolve(args)));
+    return response.statusCode;
+  };
+  assert.equal(await refused(server.url, []), 400);
+  assert.equal(await refused(server.url, ["chat"]), 400);
+  assert.equal(await refused(server.url.replace("/ws", "/other"), ["sip"]), 404);
+  assert.equal((await open(t, server.url)).protocol, "sip");
+});
+
+test("garbage is survived, counted, and ends with 1002", async (t) => {
+  const server = await start(t, { limits: { malformed: 3 } });
+  const socket = await open(t, server.url);
+  socket.send("\r\n\r\n");
+  const [pong] = await new Promise((resolve) => socket.once("message", (...args) => resolve(args)));
+  assert.equal(pong.toString(), "\r\n");
+  const closed = event(socket, "close");
+  for (let n = 0; n < 4; n++) socket.send(Buffer.from([n, 0, 255]));
+  assert.equal((await closed).code, 1002);
+  const alice = openAgent(t, server, "alice");
+  await alice.publish({ status: "busy" });
+});
+
+test("a frame beyond the limit ends its connection only", async (t) => {
+  const server = await start(t);
+  const alice = openAgent(t, server, "alice");
+  await alice.publish({ status: "busy" });
+  const socket = await open(t, server.url);
+  socket.on("error", () => {});
+  const closed = event(socket, "close");
+  socket.send("x".repeat(10 * 1024 * 1024));
+  assert.equal((await closed).code, 1009);
+  await alice.publish({ status: "away" });
+});
+
+test("events tell an operator what happens", async (t) => {
+  const events = [];
+  const server = await start(t, { onEvent: (event) => events.push(event) });
+  const alice = openAgent(t, server, "alice", { register: true });
+  await alice.publish({ status: "busy" });
+  await observe(alice, "sip:bob@example.test").state((s) => s.subscription.state === "active", "is active");
+  await observe(alice, "sip:eve@example.test").state((s) => s.subscription.state === "terminated", "ends");
+  for (const wanted of [{ kind: "registered", user: "alice" }, { kind: "published", user: "alice" },
+    { kind: "subscribed", watcher: "alice", presentity: "bob" }, { kind: "refused", method: "SUBSCRIBE", status: 404 }]) {
+    await until(() => events.some((event) => JSON.stringify(event) === JSON.stringify(wanted)), `event ${JSON.stringify(wanted)}`);
+  }
+});
+
+test("users by hash, and every algorithm", async (t) => {
+  const { createHash } = await import("node:crypto");
+  const hash = (name) => createHash(name).update("alice:example.test:pw-alice").digest("hex");
+  const ha1 = { MD5: hash("md5"), "SHA-256": hash("sha256"), "SHA-512-256": hash("sha512-256") };
+  for (const algorithm of Object.keys(ha1)) {
+    const server = await start(t, { algorithms: [algorithm], users: { alice: { ha1 } } });
+    const byPassword = openAgent(t, server, "alice");
+    await byPassword.publish({ status: "busy" });
+    const byHash = openAgent(t, server, "alice", { credentials: { username: "alice", ha1: { [algorithm]: ha1[algorithm] } } });
+    await byHash.publish({ status: "busy" });
+  }
+});
+
+test("closing tells the watchers, and they come back to the next server", async (t) => {
+  const first = await startServer(config);
+  const port = Number(new URL(first.url).port);
+  const server = { url: first.url, domain: config.domain, users };
+  const [alice, bob] = [openAgent(t, server, "alice"), openAgent(t, server, "bob")];
+  const { state, states } = observe(bob, "sip:alice@example.test");
+  await alice.publish({ status: "busy" });
+  await state((s) => s.status === "busy", "is busy");
+  const gone = event(bob, "connection", { accept: ({ detail }) => detail.state === "reconnecting" });
+  await first.close();
+  assert.equal((await gone).detail.reason.status, 1001);
+  await state((s) => s.stale, "is stale");
+  const second = await startServer({ ...config, port });
+  t.after(() => second.close());
+  const stale = states.length;
+  await state((s) => !s.stale && s.status === "busy", "is busy again");
+  assert.equal(states.slice(stale).find((s) => !s.stale).cause, "resync");
+});
+
+test("it attaches to an HTTP server of the application", async (t) => {
+  const http = createServer((_, response) => response.end("mine"));
+  await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
+  t.after(() => http.close());
+  const server = await start(t, { server: http, path: "/presence" });
+  assert.equal(server.url, `ws://127.0.0.1:${http.address().port}/presence`);
+  const alice = openAgent(t, server, "alice");
+  await alice.publish({ status: "busy" });
+  await alice.close();
+  await server.running.close();
+  assert.equal(await (await fetch(`http://127.0.0.1:${http.address().port}/`)).text(), "mine");
+});
+
+/** Runs the command line to its end, or until `ready` matches what it printed. */
+function run(t, args, ready) {
+  const child = spawn(process.execPath, [CLI, ...args]);
+  t.after(() => child.kill());
+  return new Promise((resolve) => {
+    let output = "";
+    const take = (chunk) => {
+      output += chunk;
+      if (ready?.test(output)) resolve({ child, output });
+    };
+    child.stdout.on("data", take);
+    child.stderr.on("data", take);
+    child.on("close", (code) => resolve({ child, output, code }));
+  });
+}
+
+test("the command line serves demo users and the playground on loopback", async (t) => {
+  const { child, output } = await run(t, ["serve", "--port", "0"], /Demo users/);
+  const url = /Playground: (http:\S+)/.exec(output)[1];
+  const page = await fetch(url);
+  assert.equal(page.status, 200);
+  assert.match(page.headers.get("content-security-policy"), /default-src 'none'; script-src 'self' 'wasm-unsafe-eval'/);
+  const wasm = await fetch(new URL("/lib/sip-presence.wasm", url));
+  assert.equal(wasm.headers.get("content-type"), "application/wasm");
+  const demo = await (await fetch(new URL("/demo.json", url))).json();
+  assert.equal((await fetch(new URL("/../package.json", url))).status, 404);
+  assert.equal((await fetch(url, { method: "POST" })).status, 405);
+  const server = {
+    url: /SIP over WebSocket: (ws:\S+)/.exec(output)[1], domain: demo.domain,
+    users: Object.fromEntries(demo.users.map(({ name, password }) => [name, password])),
+  };
+  const alice = openAgent(t, server, "alice");
+  await alice.publish({ status: "busy" });
+  const ended = new Promise((resolve) => child.on("close", resolve));
+  child.kill("SIGTERM");
+  assert.equal(await until(ended, "the end of the server"), 0);
+});
+
+test("the command line says what is wrong", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "sip-presence-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const file = async (text) => {
+    const path = join(folder, "config.json");
+    await writeFile(path, text);
+    return path;
+  };
+  const cases = [
+    [[], /what shall I do/], [["serve", "--port", "abc"], /--port abc/], [["serve", "--host", "0.0.0.0"], /demo users/],
+    [["serve", "--config", join(folder, "none.json")], /none\.json/], [["serve", "--nonsense"], /nonsense/],
+    [["serve", "--config", await file("{")], /config\.json/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, output } = await run(t, args);
+    assert.equal(code, 1, args.join(" "));
+    assert.match(output, message);
+    assert.doesNotMatch(output, /^ {4}at /m, "no stack trace");
+  }
+  const wrong = await run(t, ["serve", "--port", "0", "--config", await file(JSON.stringify({ domain: "", users: {} }))]);
+  assert.match(wrong.output, /domain/);
+  const busy = createServer();
+  await new Promise((resolve) => busy.listen(0, "127.0.0.1", resolve));
+  t.after(() => busy.close());
+  assert.match((await run(t, ["serve", "--port", String(busy.address().port)])).output, /EADDRINUSE/);
+  assert.match((await run(t, ["--help"])).output, /--config FILE/);
+  assert.match((await run(t, ["--version"])).output, /^\d+\.\d+\.\d+/);
+});
+
+test("the command line serves the users of a file", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "sip-presence-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const path = join(folder, "config.json");
+  await writeFile(path, JSON.stringify(config));
+  const { output } = await run(t, ["serve", "--port", "0", "--config", path, "--verbose"], /WebSocket: \S+/);
+  assert.doesNotMatch(output, /Demo users|Playground/);
+  const server = { url: /WebSocket: (ws:\S+)/.exec(output)[1], domain: config.domain, users };
+  const alice = openAgent(t, server, "alice");
+  await alice.publish({ status: "busy" });
+});

@@ -1,0 +1,342 @@
+//! The wasm shell in a real browser: `Core` with a WebSocket constructor and a host of the test's own.
+#![cfg(all(target_arch = "wasm32", feature = "page"))]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::pidf;
+use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array};
+use sip_presence::sip::{Limits, Message, Method, Name};
+use sip_presence::wasm::page::Core;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+#[wasm_bindgen(inline_js = r#"
+export class TestHost {
+    constructor() { this.events = []; this.answer = undefined; this.on = undefined; this.ignore = () => {}; }
+    handle(kind, id, words, text) {
+        this.events.push([kind, id, Array.from(words), text]);
+        this.on?.(kind);
+    }
+    async askCredentials(words, text) { this.asked = text; return this.answer; }
+}
+/** A constructor of WebSockets that the test holds the other end of. */
+export function sockets(protocol) {
+    const made = [];
+    const constructor = class {
+        constructor(url, protocols) {
+            if (url.includes("forbidden")) throw new DOMException("not from this page", "SecurityError");
+            Object.assign(this, { url, protocols, protocol, sent: [], closed: false, readyState: 1 });
+            made.push(this);
+        }
+        send(data) { this.sent.push(data); }
+        close() { this.closed = true; }
+    };
+    constructor.made = made;
+    return constructor;
+}
+"#)]
+extern "C" {
+    type TestHost;
+    #[wasm_bindgen(constructor)]
+    fn new() -> TestHost;
+    #[wasm_bindgen(method, getter)]
+    fn events(this: &TestHost) -> Array;
+    #[wasm_bindgen(method, getter)]
+    fn asked(this: &TestHost) -> Option<String>;
+    #[wasm_bindgen(method, setter)]
+    fn set_answer(this: &TestHost, answer: &JsValue);
+    #[wasm_bindgen(method, setter)]
+    fn set_on(this: &TestHost, on: &Function);
+    fn sockets(protocol: &str) -> Function;
+
+    type Socket;
+    #[wasm_bindgen(method, getter)]
+    fn protocols(this: &Socket) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn sent(this: &Socket) -> Array;
+    #[wasm_bindgen(method, getter)]
+    fn closed(this: &Socket) -> bool;
+    #[wasm_bindgen(method, getter)]
+    fn onopen(this: &Socket) -> Option<Function>;
+    #[wasm_bindgen(method, getter)]
+    fn onmessage(this: &Socket) -> Option<Function>;
+    #[wasm_bindgen(method, getter)]
+    fn onclose(this: &Socket) -> Option<Function>;
+}
+
+const STATE: u32 = 0;
+const CONNECTION: u32 = 1;
+const ERROR: u32 = 2;
+const CLOSED: u32 = 6;
+const BOB: &str = "sip:bob@example.com";
+
+fn object(fields: &[(&str, JsValue)]) -> JsValue {
+    let object = Object::new();
+    for (name, value) in fields {
+        Reflect::set(&object, &(*name).into(), value).unwrap();
+    }
+    object.into()
+}
+
+fn strings(texts: &[&str]) -> JsValue {
+    texts.iter().map(|text| JsValue::from(*text)).collect::<Array>().into()
+}
+
+/// A core, what it tells, and the WebSockets it makes.
+struct Page {
+    core: Core,
+    host: TestHost,
+    made: Array,
+    answered: u32,
+}
+
+impl Page {
+    fn with(server: &str, protocol: &str, asks: bool) -> Self {
+        let constructor = sockets(protocol);
+        let made = Reflect::get(&constructor, &"made".into()).unwrap().unchecked_into();
+        let options = object(&[
+            ("servers", strings(&[server])),
+            ("aor", "sip:alice@example.com".into()),
+            ("credentials", JsValue::UNDEFINED),
+            ("asks", asks.into()),
+            ("register", false.into()),
+            ("instance", "urn:uuid:00000000-0000-4000-8000-000000000001".into()),
+            ("expires", 600.into()),
+            ("linger", 0.into()),
+            ("userAgent", "test".into()),
+            ("trace", false.into()),
+            ("webSocket", constructor.into()),
+        ]);
+        let host = TestHost::new();
+        let shared: JsValue = AsRef::<JsValue>::as_ref(&host).clone();
+        let core = Core::new(options.unchecked_ref(), shared.unchecked_into(), &[7; 32]).unwrap();
+        core.pump();
+        Self { core, host, made, answered: 0 }
+    }
+
+    /// Connected.
+    fn online() -> Self {
+        let page = Self::with("wss://sip.example.com/ws", "sip", false);
+        page.open();
+        page
+    }
+
+    fn socket(&self) -> Socket {
+        self.made.get(self.made.length() - 1).unchecked_into()
+    }
+
+    fn open(&self) {
+        self.socket().onopen().unwrap().call0(&JsValue::NULL).unwrap();
+    }
+
+    fn deliver(&self, data: &JsValue) {
+        let event = object(&[("data", data.clone())]);
+        self.socket().onmessage().unwrap().call1(&JsValue::NULL, &event).unwrap();
+    }
+
+    fn disconnect(&self, code: u16) {
+        let event = object(&[("code", code.into()), ("reason", "gone".into())]);
+        self.socket().onclose().unwrap().call1(&JsValue::NULL, &event).unwrap();
+    }
+
+    /// The next message that the core sent.
+    #[track_caller]
+    fn next_sent(&mut self) -> Message {
+        let sent = self.socket().sent().get(self.answered);
+        self.answered += 1;
+        let text = sent.as_string().expect("a text frame");
+        Message::parse(text.as_bytes(), &Limits::default()).unwrap()
+    }
+
+    fn respond(&self, request: &Message, status: u16, headers: &[(Name, &str)]) {
+        let mut response = Message::response(request, status, Some("server"));
+        for (name, value) in headers {
+            response.push(name.clone(), *value);
+        }
+        self.deliver(&String::from_utf8(response.to_bytes()).unwrap().into());
+    }
+
+    /// Watches Bob, and answers the SUBSCRIBE, which is returned.
+    fn watch(&mut self) -> (u32, Message) {
+        let id = self.core.watch(BOB).unwrap();
+        self.core.pump();
+        let subscribe = self.next_sent();
+        assert_eq!(subscribe.method(), Method::Subscribe);
+        self.respond(&subscribe, 200, &[(Name::Expires, "600"), (Name::Contact, "<sip:pa.example.com>")]);
+        (id, subscribe)
+    }
+
+    /// The events of one kind: number and text.
+    fn events(&self, kind: u32) -> Vec<(u32, String)> {
+        let events = self.host.events().into_iter().map(|event| event.unchecked_into::<Array>());
+        let events = events.filter(|event| event.get(0) == kind);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        events
+            .map(|event| (event.get(1).as_f64().unwrap() as u32, event.get(3).as_string().unwrap()))
+            .collect()
+    }
+}
+
+fn notify(subscribe: &Message, cseq: u32, body: &str) -> String {
+    let message = common::page::notification(subscribe, "server", cseq, "active;expires=600", body);
+    String::from_utf8(message.to_bytes()).unwrap()
+}
+
+#[wasm_bindgen_test]
+fn it_connects_with_sub_protocol_sip() {
+    // 7118-4.1-a
+    let page = Page::with("wss://sip.example.com/ws", "sip", false);
+    assert_eq!(page.made.length(), 1);
+    assert_eq!(page.socket().protocols(), "sip");
+    assert_eq!(page.events(CONNECTION).len(), 1);
+    page.open();
+    assert_eq!(page.events(CONNECTION).len(), 2);
+}
+
+#[wasm_bindgen_test]
+fn a_text_frame_becomes_a_state_and_is_answered_by_a_text_frame() {
+    // 7118-4.2-a 7118-4.2-b
+    let mut page = Page::online();
+    let (id, subscribe) = page.watch();
+    page.deliver(&notify(&subscribe, 1, &pidf(BOB, "busy", "Grüße 🎉 né à Kraków")).into());
+    assert_eq!(page.next_sent().status(), Some(200));
+    let (watch, text) = page.events(STATE).pop().unwrap();
+    assert_eq!(watch, id);
+    assert!(text.contains("Grüße 🎉 né à Kraków"), "{text}");
+}
+
+#[wasm_bindgen_test]
+fn a_binary_frame_is_read_like_a_text_frame() {
+    // 7118-4.2-c
+    let mut page = Page::online();
+    let (_, subscribe) = page.watch();
+    let bytes = Uint8Array::from(notify(&subscribe, 1, &pidf(BOB, "busy", "binär")).as_bytes());
+    page.deliver(&bytes.buffer());
+    assert_eq!(page.next_sent().status(), Some(200));
+    assert!(page.events(STATE).pop().unwrap().1.contains("binär"));
+}
+
+#[wasm_bindgen_test]
+fn another_sub_protocol_is_not_spoken() {
+    let page = Page::with("wss://sip.example.com/ws", "", false);
+    page.open();
+    assert!(page.socket().closed());
+    assert!(page.events(CONNECTION).pop().unwrap().1.contains("sub-protocol"));
+}
+
+#[wasm_bindgen_test]
+fn a_constructor_that_throws_is_a_failure_with_its_reason() {
+    let page = Page::with("wss://forbidden.example.com/ws", "sip", false);
+    assert_eq!(page.made.length(), 0);
+    let (_, text) = page.events(CONNECTION).pop().unwrap();
+    assert!(text.contains("connection-failed") && text.contains("not from this page"), "{text}");
+}
+
+#[wasm_bindgen_test]
+fn frames_of_ten_megabytes_are_refused_and_the_next_message_is_read() {
+    let mut page = Page::online();
+    let (_, subscribe) = page.watch();
+    let huge = ["x".repeat(10 * 1024 * 1024), String::new()].concat();
+    page.deliver(&huge.as_str().into());
+    let buffer = ArrayBuffer::new(10 * 1024 * 1024);
+    page.deliver(&buffer);
+    let errors = page.events(ERROR);
+    assert_eq!(errors.len(), 2);
+    assert!(errors.iter().all(|(_, text)| text.contains("too-large")));
+    // The memory of the module has grown meanwhile: the view of the buffer must be a new one.
+    page.deliver(&notify(&subscribe, 1, &pidf(BOB, "busy", "after")).into());
+    assert_eq!(page.next_sent().status(), Some(200));
+    assert!(page.events(STATE).pop().unwrap().1.contains("after"));
+}
+
+#[wasm_bindgen_test]
+fn a_long_message_is_read_after_short_ones() {
+    let mut page = Page::online();
+    let (_, subscribe) = page.watch();
+    let note = "ü".repeat(80_000);
+    page.deliver(&notify(&subscribe, 1, &pidf(BOB, "busy", &note)).into());
+    assert_eq!(page.next_sent().status(), Some(200));
+    assert!(page.events(STATE).pop().unwrap().1.contains(&note));
+}
+
+#[wasm_bindgen_test]
+fn a_callback_may_call_back_in() {
+    let mut page = Page::online();
+    let (id, subscribe) = page.watch();
+    let core = std::rc::Rc::new(page.core);
+    let again = std::rc::Rc::clone(&core);
+    let on = Closure::<dyn FnMut(u32)>::new(move |kind: u32| {
+        if kind == STATE {
+            again.watch("sip:carol@example.com");
+            again.unwatch(id);
+            again.recall(id);
+            again.pump();
+        }
+    });
+    // Only the first event calls back, or the recall would do so for ever.
+    let once = Function::new_with_args("on", "let left = 1; return (kind) => { if (left-- > 0) on(kind); };")
+        .call1(&JsValue::NULL, on.as_ref())
+        .unwrap();
+    page.host.set_on(once.unchecked_ref());
+    let event = object(&[("data", notify(&subscribe, 1, &pidf(BOB, "busy", "")).into())]);
+    let socket: Socket = page.made.get(0).unchecked_into();
+    socket.onmessage().unwrap().call1(&JsValue::NULL, &event).unwrap();
+    let sent: Vec<String> = socket.sent().iter().filter_map(|text| text.as_string()).collect();
+    assert!(sent.iter().any(|text| text.starts_with("SUBSCRIBE sip:carol@example.com")));
+    assert!(sent.iter().any(|text| text.contains("Expires: 0")), "the watch that was ended is unsubscribed");
+}
+
+#[wasm_bindgen_test]
+async fn credentials_come_from_a_promise() {
+    // dig-22.1-a
+    let mut page = Page::with("wss://sip.example.com/ws", "sip", true);
+    page.open();
+    page.host.set_answer(&object(&[("username", "alice".into()), ("secret", strings(&["", "pw"]))]));
+    page.core.watch(BOB).unwrap();
+    page.core.pump();
+    let subscribe = page.next_sent();
+    let challenge = r#"Digest realm="example.com", nonce="abc", qop="auth", algorithm=SHA-256"#;
+    page.respond(&subscribe, 401, &[(Name::WwwAuthenticate, challenge)]);
+    for _ in 0..10 {
+        JsFuture::from(Promise::resolve(&JsValue::NULL)).await.unwrap();
+    }
+    assert!(page.host.asked().unwrap().contains("example.com"));
+    let again = page.next_sent();
+    assert_eq!(again.credentials(&Name::Authorization).len(), 1);
+    assert_eq!(again.cseq().unwrap().number, subscribe.cseq().unwrap().number + 1);
+}
+
+#[wasm_bindgen_test]
+fn a_lost_connection_is_opened_again_and_the_old_socket_says_nothing_more() {
+    let mut page = Page::online();
+    let (_, subscribe) = page.watch();
+    page.deliver(&notify(&subscribe, 1, &pidf(BOB, "busy", "")).into());
+    let old = page.socket();
+    page.disconnect(1006);
+    assert!(old.onmessage().is_none() && old.onclose().is_none());
+    assert!(page.events(CONNECTION).pop().unwrap().1.contains("connection-lost"));
+    page.core.wake(true);
+    page.core.pump();
+    assert_eq!(page.made.length(), 2, "the network is back: at once");
+    page.open();
+    page.answered = 0;
+    let refresh = page.next_sent();
+    assert_eq!((refresh.method(), refresh.call_id()), (Method::Subscribe, subscribe.call_id()));
+}
+
+#[wasm_bindgen_test]
+fn closing_ends_with_one_last_event() {
+    let page = Page::online();
+    page.core.close();
+    page.core.pump();
+    assert!(page.socket().closed());
+    assert_eq!(page.events(CLOSED).len(), 1);
+    let before = page.host.events().length();
+    page.core.release();
+    page.core.pump();
+    assert_eq!(page.host.events().length(), before);
+}

@@ -1,0 +1,152 @@
+/** Starts the Kamailio of deploy/kamailio/ on loopback, for a test. */
+
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync, rmSync } from "node:fs";
+import { mkdtemp, readFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { WebSocket } from "ws";
+import { until } from "../common/wait.mjs";
+
+const CONFIG = fileURLToPath(new URL("../../deploy/kamailio/kamailio.cfg", import.meta.url));
+
+/** Asks whether the server is there. */
+const OPTIONS = [
+  "OPTIONS sip:127.0.0.1 SIP/2.0",
+  "Via: SIP/2.0/WS ready.invalid;branch=z9hG4bK-ready",
+  "Max-Forwards: 70",
+  "From: <sip:ready@ready.invalid>;tag=ready",
+  "To: <sip:127.0.0.1>",
+  "Call-ID: ready@ready.invalid",
+  "CSeq: 1 OPTIONS",
+  "Content-Length: 0",
+  "\r\n",
+].join("\r\n");
+
+const executable = process.env.KAMAILIO ?? "kamailio";
+
+/** Why a test that needs Kamailio is to be skipped; false when it is there. In CI it is never skipped. */
+export const missing =
+  !process.env.CI &&
+  spawnSync(executable, ["-v"]).error !== undefined &&
+  `no ${executable} (Debian: kamailio kamailio-presence-modules kamailio-websocket-modules; or set KAMAILIO)`;
+
+/**
+ * A running Kamailio.
+ *
+ * @typedef {object} Kamailio
+ * @property {string} url the WebSocket URL
+ * @property {string} domain the domain of the users
+ * @property {Record<string, string>} users passwords by user name
+ * @property {() => Promise<string>} log what it wrote so far
+ * @property {() => Promise<void>} kill ends it at once, as a crash would: no connection is closed in order
+ * @property {() => Promise<void>} start starts it again, on the same port, after `kill`
+ * @property {() => Promise<void>} stop ends it for good
+ */
+
+/**
+ * @param {object} [options]
+ * @param {string} [options.domain]
+ * @param {Record<string, string>} [options.users]
+ * @param {"MD5" | "SHA-256"} [options.algorithm] of the digest challenge
+ * @returns {Promise<Kamailio>}
+ */
+export async function startKamailio({
+  domain = "kamailio.test",
+  users = { alice: "alice-pw", bob: "bob-pw", carol: "carol-pw" },
+  algorithm = "MD5",
+} = {}) {
+  const folder = await mkdtemp(join(tmpdir(), "sip-presence-kamailio-"));
+  const logFile = join(folder, "log");
+  const log = () => readFile(logFile, "utf8");
+  const port = await freePort();
+  const url = `ws://127.0.0.1:${port}/ws`;
+  const list = Object.entries(users).map(([name, password]) => `${name}=${password}`).join(";");
+  const args = ["-f", CONFIG, "-l", `tcp:127.0.0.1:${port}`, "-DD", "-E", "-m", "64", "-M", "8"];
+  args.push("-w", folder, "-Y", folder, "-P", join(folder, "pid"));
+  args.push("-A", `DOMAIN="${domain}"`, "-A", `USERS="${list}"`, "-A", `DIGEST="${algorithm}"`);
+  let child;
+
+  async function start() {
+    const output = openSync(logFile, "a");
+    // A process group of its own, so that `kill` reaches the workers as well.
+    child = spawn(executable, args, { detached: true, stdio: ["ignore", output, output] });
+    closeSync(output);
+    await once(child, "spawn");
+    try {
+      await until(() => running() ? answers(url) : Promise.reject(new Error("Kamailio ended")), "Kamailio to answer");
+    } catch (error) {
+      const text = await log();
+      await end("SIGKILL");
+      throw new Error(`${error.message}; its log:\n${text}`);
+    }
+  }
+
+  const running = () => child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
+
+  async function end(signal) {
+    if (!running()) return;
+    const exited = once(child, "exit");
+    process.kill(signal === "SIGKILL" ? -child.pid : child.pid, signal);
+    await until(exited, `Kamailio to end by ${signal}`);
+    // Its workers hold the port a moment longer.
+    await until(async () => !(await listens(port)), `port ${port} to be free`);
+  }
+
+  async function stop() {
+    // Next to a test that failed it may say why: the server itself was in trouble.
+    const trouble = (await log()).split("\n").filter((line) => line.includes("CRITICAL: "));
+    if (trouble.length > 0) console.error(`Kamailio:\n${trouble.join("\n")}`);
+    await end("SIGTERM");
+    rmSync(folder, { recursive: true, force: true });
+  }
+
+  // A test that ends in the middle leaves nothing behind.
+  process.once("exit", () => {
+    if (running()) process.kill(-child.pid, "SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  });
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+  await start();
+  return { url, domain, users, log, kill: () => end("SIGKILL"), start, stop };
+}
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Whether the server takes a WebSocket connection and answers a request on it. */
+function answers(url) {
+  return new Promise((resolve) => {
+    const socket = new WebSocket(url, "sip", { handshakeTimeout: 5000 });
+    const done = (answer) => {
+      resolve(answer);
+      socket.terminate();
+    };
+    socket.on("error", () => done(false));
+    socket.on("close", () => done(false));
+    socket.on("open", () => socket.send(OPTIONS));
+    socket.on("message", (data) => done(data.toString().startsWith("SIP/2.0 200 ")));
+  });
+}
+
+/** Whether something listens on the port. */
+function listens(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    const done = (answer) => {
+      resolve(answer);
+      socket.destroy();
+    };
+    socket.on("connect", () => done(true));
+    socket.on("error", () => done(false));
+  });
+}

@@ -1,0 +1,209 @@
+/** The package as its users get it: packed, installed into an empty project, used in Node, in a page, and by tsc. */
+
+import assert from "node:assert/strict";
+import { execFile, execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { startServer } from "sip-presence/server";
+import { launch, missing } from "../common/chromium.mjs";
+import { serveStatic } from "../common/static.mjs";
+import { until } from "../common/wait.mjs";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const project = mkdtempSync(join(tmpdir(), "sip-presence-package-"));
+const run = (program, args, cwd = project) => execFileSync(program, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+const bin = (name) => join(root, "node_modules", ".bin", name);
+
+let packed;
+let server;
+
+before(async () => {
+  const pack = (folder) => {
+    const text = run("npm", ["pack", folder, "--ignore-scripts", "--json", "--pack-destination", project], root);
+    const [entry] = Object.values(JSON.parse(text));
+    return entry;
+  };
+  packed = pack(".");
+  // Its one dependency comes from here too: tests use no network.
+  const ws = pack("./node_modules/ws");
+  writeFileSync(join(project, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module" }));
+  run("npm", ["install", "--offline", "--no-audit", "--no-fund", `./${ws.filename}`, `./${packed.filename}`]);
+  const users = { alice: "pw-alice", bob: "pw-bob", carol: "pw-carol" };
+  server = await startServer({ domain: "example.test", users, rules: { default: "allow" }, notifyInterval: 0 });
+});
+
+after(async () => {
+  await server.close();
+  rmSync(project, { recursive: true, force: true });
+});
+
+/** The main job, as the text of a module; `done` gets what Bob sees. */
+const mainJob = (from, more, done) => `
+  import { createAgent } from "${from}";
+  const agent = (name) => createAgent({
+    server: "${server.url}", aor: \`sip:\${name}@example.test\`, credentials: { username: name, password: \`pw-\${name}\` }, ${more}
+  });
+  const [alice, bob] = [agent("alice"), agent("bob")];
+  await alice.publish({ status: "busy", note: "packed" });
+  for await (const state of bob.changes("sip:alice@example.test")) if (state.note === "packed") {
+    await Promise.all([alice.close(), bob.close()]);
+    ${done}
+    break;
+  }
+`;
+
+test("the tarball has what it needs and nothing else", () => {
+  const names = packed.files.map(({ path }) => path);
+  for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE", "pkg/index.js", "pkg/index.d.ts",
+    "pkg/types.d.ts", "pkg/inline.js", "pkg/sip-presence.wasm", "pkg/element.js", "pkg/define.js", "pkg/server.js", "pkg/server.d.ts",
+    "pkg/sip-presence-server.wasm", "pkg/cli.js", "pkg/www/index.html"]) {
+    assert.ok(names.includes(name), `${name} is missing`);
+  }
+  assert.deepEqual(names.filter((name) => !/^(?:pkg\/|package\.json$|[A-Z-]+(?:\.md)?$)/.test(name)), []);
+  assert.deepEqual(names.filter((name) => /^pkg\/(?:wasm|stamps)\//.test(name)), []);
+});
+
+test("every entry of exports is there, with its types", () => {
+  const { exports } = JSON.parse(readFileSync(join(project, "node_modules/sip-presence/package.json"), "utf8"));
+  const files = Object.values(exports).flatMap((entry) => (typeof entry === "string" ? [entry] : Object.values(entry)));
+  for (const file of files) readFileSync(join(project, "node_modules/sip-presence", file));
+});
+
+test("it works in Node", async () => {
+  writeFileSync(join(project, "main.mjs"), `
+    import { WebSocket } from "ws";
+    import { startServer } from "sip-presence/server";
+    import "sip-presence/element";
+    import "sip-presence/element/define";
+    ${mainJob("sip-presence", "webSocket: WebSocket", "console.log(state.status);")}
+    const server = await startServer({ domain: "a.test", users: {} });
+    await server.close();
+  `);
+  // Not `run`: this process is its server.
+  const { stdout } = await promisify(execFile)(process.execPath, ["main.mjs"], { cwd: project });
+  assert.equal(stdout.trim(), "busy");
+  assert.match(run(join(project, "node_modules/.bin/sip-presence"), ["--version"]), /^\d+\.\d+\.\d+\n$/);
+});
+
+const CONSUMER = `
+  import { createAgent, PresenceError, type Agent, type Presence, type PresenceState, type Status } from "sip-presence";
+  import { SipPresenceElement } from "sip-presence/element/define";
+  const agent: Agent = createAgent({
+    server: ["wss://a.example/ws", "wss://b.example/ws"], aor: "sip:alice@example.com",
+    credentials: async ({ realm, rejected }) => (rejected ? undefined : { username: "alice", password: realm }),
+  });
+  const unwatch: () => void = agent.watch("sip:bob@example.com", (state: PresenceState, uri: string) => {
+    const status: Status = state.status;
+    const presence: Presence | undefined = state.presence;
+    console.log(uri, status, presence?.tuples[0]?.contact?.priority, state.subscription.retryAt);
+  });
+  agent.addEventListener("connection", ({ detail }) => console.log(detail.state, detail.reason?.code));
+  agent.addEventListener("trace", ({ detail }) => console.log(detail.direction, detail.text));
+  for await (const { note } of agent.changes("sip:bob@example.com", { signal: AbortSignal.timeout(1) })) console.log(note);
+  try {
+    await agent.publish({ status: "busy", until: new Date() });
+  } catch (error) {
+    if (error instanceof PresenceError) console.log(error.code, error.retryAt);
+  }
+  SipPresenceElement.agent = agent;
+  unwatch();
+  // @ts-expect-error a status that does not exist
+  void agent.publish({ status: "asleep" });
+  // @ts-expect-error states are read-only
+  agent.snapshot("sip:bob@example.com").status = "busy";
+  // @ts-expect-error the address is missing
+  createAgent({ server: "wss://a.example/ws" });
+`;
+
+for (const [module, moduleResolution] of [["ESNext", "Bundler"], ["NodeNext", "NodeNext"]]) {
+  test(`tsc accepts its types with module resolution ${moduleResolution}`, () => {
+    writeFileSync(join(project, "consumer.ts"), CONSUMER);
+    writeFileSync(join(project, "tsconfig.json"), JSON.stringify({
+      compilerOptions: {
+        module, moduleResolution, target: "ES2022", lib: ["ES2022", "ESNext.Disposable", "DOM", "DOM.Iterable"], types: [],
+        strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, noEmit: true, skipLibCheck: false,
+      },
+      files: ["consumer.ts"],
+    }));
+    try {
+      run(bin("tsc"), ["--project", "tsconfig.json"]);
+    } catch (error) {
+      assert.fail(error.stdout);
+    }
+  });
+}
+
+test("tsc accepts the types of the server", () => {
+  mkdirSync(join(project, "node-types"), { recursive: true });
+  writeFileSync(join(project, "node-types/server.ts"), `
+    import { startServer, type PresenceServer } from "sip-presence/server";
+    const server: PresenceServer = await startServer({ domain: "a.test", users: { alice: "pw" }, rules: { default: "allow" } });
+    await server.close();
+    // @ts-expect-error no such rule
+    void startServer({ domain: "a.test", users: {}, rules: { default: "maybe" } });
+  `);
+  writeFileSync(join(project, "node-types/tsconfig.json"), JSON.stringify({
+    compilerOptions: {
+      module: "NodeNext", moduleResolution: "NodeNext", target: "ES2022", strict: true, noEmit: true,
+      typeRoots: [join(root, "node_modules/@types")], types: ["node"],
+    },
+    files: ["server.ts"],
+  }));
+  try {
+    run(bin("tsc"), ["--project", "node-types/tsconfig.json"]);
+  } catch (error) {
+    assert.fail(error.stdout);
+  }
+});
+
+const CSP = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws:; style-src 'self'; img-src data:";
+
+/** Opens a page of the project in Chromium; resolves to it, with its errors collected. */
+async function open(t, files) {
+  const site = await serveStatic(project, { files, csp: CSP });
+  t.after(() => site.close());
+  const browser = await launch();
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  page.problems = [];
+  page.on("pageerror", (error) => page.problems.push(error.message));
+  page.on("console", (message) => message.type() === "error" && page.problems.push(message.text()));
+  await page.goto(`${site.url}/page.html`);
+  return page;
+}
+
+const PAGE = `<!doctype html><meta charset="utf-8"><title>consumer</title><link rel="icon" href="data:,">
+  <sip-presence uri="sip:carol@example.test"></sip-presence><p id="seen"></p><script type="module" src="main.js"></script>`;
+
+test("it works in a plain HTML page under a strict policy", { skip: missing }, async (t) => {
+  const page = await open(t, {
+    "/page.html": PAGE,
+    "/main.js": `
+      import { createAgent } from "/node_modules/sip-presence/pkg/index.js";
+      import { SipPresenceElement } from "/node_modules/sip-presence/pkg/define.js";
+      const agent = (name) => createAgent({
+        server: "${server.url}", aor: \`sip:\${name}@example.test\`, credentials: { username: name, password: \`pw-\${name}\` },
+      });
+      SipPresenceElement.agent = agent("bob");
+      await agent("carol").publish({ status: "on-the-phone" });
+      document.getElementById("seen").textContent = "published";
+    `,
+  });
+  const name = () => page.getByRole("img").getAttribute("aria-label");
+  await until(async () => /on the phone/i.test(await name()), async () => `the dot; problems: ${page.problems}`);
+  assert.deepEqual(page.problems, []);
+});
+
+test("it works in a bundle of esbuild with the module inside", { skip: missing }, async (t) => {
+  writeFileSync(join(project, "app.js"), mainJob("sip-presence/inline", "", `document.getElementById("seen").textContent = state.status;`));
+  const { build } = createRequire(import.meta.url)("esbuild");
+  await build({ entryPoints: [join(project, "app.js")], bundle: true, format: "esm", outfile: join(project, "main.js"), logLevel: "silent" });
+  const page = await open(t, { "/page.html": PAGE });
+  await until(async () => await page.locator("#seen").textContent() === "busy", () => `the status; problems: ${page.problems}`);
+  assert.deepEqual(page.problems, []);
+});
