@@ -12,7 +12,6 @@
 
 use crate::sip::{Message, Method, Name, Params, ParseError, Via};
 use crate::time::{Duration, Instant};
-use litemap::LiteMap;
 use std::collections::BTreeMap;
 
 /// T1 of RFC 3261 §17.1.1.1. Timers F and N are 64 times this.
@@ -23,10 +22,12 @@ pub struct ClientTransactions<T> {
     transport: &'static str,
     sent_by: String,
     timer_f: Duration,
-    open: LiteMap<String, Open<T>>,
+    /// Few: the agent sends no more than a window of requests at a time.
+    open: Vec<Open<T>>,
 }
 
 struct Open<T> {
+    branch: String,
     method: Method,
     deadline: Instant,
     owner: T,
@@ -48,7 +49,7 @@ impl<T> ClientTransactions<T> {
     #[must_use]
     pub const fn new(sent_by: String, secure: bool, t1: Duration) -> Self {
         let transport = if secure { "WSS" } else { "WS" };
-        Self { transport, sent_by, timer_f: t1.times(64), open: LiteMap::new() }
+        Self { transport, sent_by, timer_f: t1.times(64), open: Vec::new() }
     }
 
     /// Opens a transaction for `request`: puts a Via with a branch made from `token` on top. Send it then.
@@ -61,7 +62,7 @@ impl<T> ClientTransactions<T> {
             Via { transport: self.transport.to_owned(), host: self.sent_by.clone(), port: None, params };
         request.push_front(Name::Via, via.to_string());
         let deadline = now + self.timer_f;
-        self.open.insert(branch, Open { method: request.method(), deadline, owner });
+        self.open.push(Open { branch, method: request.method(), deadline, owner });
     }
 
     /// Finds the transaction of `response` by branch and CSeq method (RFC 3261 §17.1.3). A response with another
@@ -75,37 +76,34 @@ impl<T> ClientTransactions<T> {
             return Response::Stray;
         }
         let branch = via.branch();
-        match self.open.get(branch) {
-            Some(open) if open.method == cseq.method => {}
-            Some(_) | None => return Response::Stray,
-        }
+        let Some(at) = self.open.iter().position(|o| o.branch == branch && o.method == cseq.method) else {
+            return Response::Stray;
+        };
         if status < 200 {
             return Response::Provisional;
         }
-        self.open.remove(branch).map_or(Response::Stray, |open| Response::Final(open.owner))
+        Response::Final(self.open.remove(at).owner)
     }
 
     /// Ends the transactions whose Timer F has fired, and returns their owners.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<T> {
-        let due = self.open.iter().filter(|(_, open)| open.deadline <= now);
-        let due: Vec<String> = due.map(|(branch, _)| branch.clone()).collect();
-        due.iter().filter_map(|branch| self.open.remove(branch)).map(|open| open.owner).collect()
+        self.open.extract_if(.., |open| open.deadline <= now).map(|open| open.owner).collect()
     }
 
     /// Ends all transactions because the connection is gone (RFC 3261 §17.1.4), and returns their owners.
     pub fn handle_disconnected(&mut self) -> Vec<T> {
-        core::mem::take(&mut self.open).into_tuple_vec().into_iter().map(|(_, open)| open.owner).collect()
+        self.open.drain(..).map(|open| open.owner).collect()
     }
 
     /// Ends the transactions whose owner is not to be kept, without telling it: their connection is gone.
     pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
-        self.open.retain(|_, open| keep(&open.owner));
+        self.open.retain(|open| keep(&open.owner));
     }
 
     /// When Timer F fires next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.open.values().map(|open| open.deadline).min()
+        self.open.iter().map(|open| open.deadline).min()
     }
 
     /// How many are open.

@@ -62,19 +62,22 @@ macro_rules! failures {
             /// The stable word.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $code,)* }
+                const WORDS: &[&str] = &[$($code,)*];
+                WORDS[self as usize]
             }
 
             /// What happened and what to do about it.
             #[must_use]
             pub const fn explain(self) -> &'static str {
-                match self { $(Self::$variant => $sentence,)* }
+                const SENTENCES: &[&str] = &[$($sentence,)*];
+                SENTENCES[self as usize]
             }
 
             /// Whose fault it is.
             #[must_use]
             pub const fn source(self) -> FailureSource {
-                match self { $(Self::$variant => FailureSource::$source,)* }
+                const SOURCES: &[FailureSource] = &[$(FailureSource::$source,)*];
+                SOURCES[self as usize]
             }
         }
     };

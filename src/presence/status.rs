@@ -18,7 +18,7 @@
 //! status (RFC 3863 §4.1.6).
 
 use super::published::DO_NOT_DISTURB;
-use super::{Activity, Basic, Presence, Tuple};
+use super::{Activity, Basic, Note, Presence, Tuple};
 use crate::time::{Instant, earliest};
 
 /// Activities of a summary at most.
@@ -213,16 +213,30 @@ fn preferred_tuple(presence: &Presence) -> Option<&Tuple> {
         let priority = tuple.contact.as_ref().and_then(|contact| contact.priority);
         (basic, priority, tuple.timestamp)
     };
-    // Of equals the first wins: `max_by_key` takes the last.
-    presence.tuples.iter().rev().filter(|tuple| is_own(tuple)).max_by_key(|tuple| rank(tuple))
+    let mut best: Option<&Tuple> = None;
+    for tuple in presence.tuples.iter().filter(|tuple| is_own(tuple)) {
+        // Of equals the first wins.
+        if best.is_none_or(|best| rank(tuple) > rank(best)) {
+            best = Some(tuple);
+        }
+    }
+    best
 }
 
 /// The person's note, else the preferred tuple's, else the document's, else Digium's text.
 fn note(presence: &Presence, preferred: Option<&Tuple>) -> Option<String> {
-    let persons = presence.persons.iter().flat_map(|person| &person.notes);
-    let tuple = preferred.into_iter().flat_map(|tuple| &tuple.notes);
-    let texts = persons.chain(tuple).chain(&presence.notes).map(|note| note.text.as_str());
-    let digium =
-        presence.tuples.iter().filter_map(|tuple| tuple.digium.as_ref()).map(|(_, _, text)| text.as_str());
-    texts.chain(digium).map(str::trim).find(|text| !text.is_empty()).map(str::to_owned)
+    let person = presence.persons.iter().find_map(|person| first_text(&person.notes));
+    let found = person
+        .or_else(|| first_text(&preferred?.notes))
+        .or_else(|| first_text(&presence.notes))
+        .or_else(|| presence.tuples.iter().find_map(|tuple| not_empty(&tuple.digium.as_ref()?.2)));
+    found.map(str::to_owned)
+}
+
+fn first_text(notes: &[Note]) -> Option<&str> {
+    notes.iter().find_map(|note| not_empty(&note.text))
+}
+
+fn not_empty(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
 }

@@ -159,19 +159,9 @@ impl Message {
     /// Replaces all rows `name` by one, in the place of the first.
     pub fn set(&mut self, name: Name, value: impl Into<String>) {
         let value = sanitize_owned(value.into());
-        match self.headers.iter().position(|(n, _)| *n == name) {
-            Some(first) => {
-                let mut at = 0;
-                self.headers.retain(|(n, _)| {
-                    at += 1;
-                    *n != name || at == first + 1
-                });
-                if let Some(row) = self.headers.get_mut(first) {
-                    row.1 = value;
-                }
-            }
-            None => self.headers.push((name, value)),
-        }
+        let at = self.headers.iter().position(|(n, _)| *n == name);
+        self.remove(&name);
+        self.headers.insert(at.unwrap_or(self.headers.len()), (name, value));
     }
 
     /// Removes all rows `name`.
@@ -251,8 +241,13 @@ impl Message {
     /// # Errors
     /// As [`Self::via`], but no row at all is an empty list.
     pub fn addresses(&self, name: &Name) -> Result<Vec<NameAddr>, ParseError> {
-        let is_address = |value: &&str| *name != Name::Contact || *value != "*";
-        self.list(name).filter(is_address).map(|value| NameAddr::parse(value, name.label())).collect()
+        let mut addresses = Vec::new();
+        for value in self.list(name) {
+            if *name != Name::Contact || value != "*" {
+                addresses.push(NameAddr::parse(value, name.label())?);
+            }
+        }
+        Ok(addresses)
     }
 
     /// Event, if it is there.
@@ -330,8 +325,11 @@ impl Message {
     /// cannot be read are left out.
     #[must_use]
     pub fn challenges(&self, name: &Name) -> Vec<Challenge> {
-        let challenges = self.rows(name).filter_map(|row| Challenge::parse(row).ok());
-        challenges.filter(|challenge| matches!(challenge.scheme.as_str(), "digest" | "bearer")).collect()
+        let mut challenges = Vec::new();
+        for row in self.rows(name) {
+            challenges.extend(Challenge::parse(row).ok().filter(|c| matches!(c.scheme.as_str(), "digest" | "bearer")));
+        }
+        challenges
     }
 
     /// The digest credentials of `name` (Authorization or Proxy-Authorization), in order.
@@ -352,14 +350,23 @@ impl Message {
     }
 }
 
+/// `text` with a space for each character that is not wanted in it.
+fn with_blanks(text: &str, unwanted: fn(char) -> bool) -> String {
+    text.chars().map(|c| if unwanted(c) { ' ' } else { c }).collect()
+}
+
+const fn is_line_end_or_nul(c: char) -> bool {
+    matches!(c, '\r' | '\n' | '\0')
+}
+
 /// `text` with line ends and NULs as spaces, without blanks around it: safe as the value of a row.
 fn sanitize(text: &str) -> String {
     sanitize_owned(text.to_owned())
 }
 
 fn sanitize_owned(text: String) -> String {
-    if text.contains(['\r', '\n', '\0']) {
-        return grammar::trim(&text.replace(['\r', '\n', '\0'], " ")).to_owned();
+    if text.contains(is_line_end_or_nul) {
+        return grammar::trim(&with_blanks(&text, is_line_end_or_nul)).to_owned();
     }
     if text.starts_with(is_blank) || text.ends_with(is_blank) {
         grammar::trim(&text).to_owned()

@@ -16,6 +16,6 @@ pub use error::{ParseError, UriError};
 pub use headers::{CSeq, EventType, MediaType, NameAddr, Reason, SubscriptionState, Substate, Via};
 pub use message::{Limits, Message, StartLine};
 pub use method::Method;
-pub use name::Name;
+pub use name::{Known, Name};
 pub use params::Params;
 pub use uri::{Scheme, Uri};

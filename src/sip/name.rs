@@ -4,46 +4,63 @@ use core::fmt;
 
 macro_rules! names {
     ($($variant:ident $long:literal $($compact:literal)?;)*) => {
-        /// A header field name.
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        /// A name that this library gives a meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(missing_docs)]
-        pub enum Name {
-            $($variant,)*
-            /// A name that this library gives no meaning; kept as it came.
-            Other(String),
+        pub enum Known { $($variant,)* }
+
+        impl Known {
+            const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Long and compact forms, in the order of the variants.
+            const TEXTS: &[(&str, &str)] = &[$(($long, concat!($($compact)?)),)*];
         }
 
+        /// The names are written like variants of it: `Name::Via`.
+        #[allow(missing_docs, non_upper_case_globals)]
         impl Name {
-            /// The name that `text` spells, in any case, long or compact.
-            #[must_use]
-            pub fn from_text(text: &str) -> Self {
-                // The lengths first: they tell nearly all names apart.
-                $(if text.len() == $long.len() && text.eq_ignore_ascii_case($long)
-                    $(|| text.len() == 1 && text.eq_ignore_ascii_case($compact))?
-                {
-                    return Self::$variant;
-                })*
-                Self::Other(text.to_owned())
-            }
-
-            /// The long form for an error text; "" for a name that this library gives no meaning.
-            pub(crate) const fn label(&self) -> &'static str {
-                match self {
-                    $(Self::$variant => $long,)*
-                    Self::Other(_) => "",
-                }
-            }
-
-            /// The long form, as it is written.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                match self {
-                    $(Self::$variant => $long,)*
-                    Self::Other(text) => text,
-                }
-            }
+            $(pub const $variant: Self = Self::Known(Known::$variant);)*
         }
     };
+}
+
+/// A header field name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// One of those below.
+    Known(Known),
+    /// A name that this library gives no meaning; kept as it came.
+    Other(String),
+}
+
+impl Name {
+    /// The name that `text` spells, in any case, long or compact.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        for (known, (long, compact)) in Known::ALL.iter().zip(Known::TEXTS) {
+            if text.eq_ignore_ascii_case(long) || text.eq_ignore_ascii_case(compact) {
+                return Self::Known(*known);
+            }
+        }
+        Self::Other(text.to_owned())
+    }
+
+    /// The long form for an error text; "" for a name that this library gives no meaning.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Known(known) => Known::TEXTS[*known as usize].0,
+            Self::Other(_) => "",
+        }
+    }
+
+    /// The long form, as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Known(_) => self.label(),
+            Self::Other(text) => text,
+        }
+    }
 }
 
 // The order is that of writing: what a proxy needs comes first (RFC 3261 §7.3.1).
@@ -98,7 +115,7 @@ impl Name {
     #[must_use]
     pub fn is_list(&self) -> bool {
         matches!(
-            self,
+            *self,
             Self::Via
                 | Self::Route
                 | Self::RecordRoute

@@ -21,14 +21,13 @@ pub enum Scheme {
 
 impl Scheme {
     fn from_text(text: &str) -> Self {
-        for (name, scheme) in
-            [("sip", Self::Sip), ("sips", Self::Sips), ("pres", Self::Pres), ("tel", Self::Tel)]
-        {
-            if text.eq_ignore_ascii_case(name) {
-                return scheme;
-            }
+        match () {
+            () if text.eq_ignore_ascii_case("sip") => Self::Sip,
+            () if text.eq_ignore_ascii_case("sips") => Self::Sips,
+            () if text.eq_ignore_ascii_case("pres") => Self::Pres,
+            () if text.eq_ignore_ascii_case("tel") => Self::Tel,
+            () => Self::Other(text.to_ascii_lowercase()),
         }
-        Self::Other(text.to_ascii_lowercase())
     }
 
     /// The scheme as it is written, without the colon.

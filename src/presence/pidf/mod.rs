@@ -1,6 +1,7 @@
 //! PIDF with the data model and RPID activities: read and write (RFC 3863, RFC 4479, RFC 4480).
 
 mod read;
+mod timestamp;
 mod tree;
 mod write;
 

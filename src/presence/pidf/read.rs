@@ -1,15 +1,13 @@
 //! The tree of a document to the values of the model, in any order of elements, whatever prefixes it uses.
 
 use super::tree::{Element, Mode, parse};
-use super::{DM_NS, Limits, PIDF_NS, RPID_NS};
+use super::{DM_NS, Limits, PIDF_NS, RPID_NS, timestamp};
 use crate::presence::model::{
     Activity, Basic, Contact, Device, Extension, Note, Person, Presence, Tuple, UserInput,
 };
 use crate::presence::{DocumentError, Warning};
 use crate::time::Instant;
 use litemap::LiteMap;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// A note of `activities` is copied to so many of them: a small document must not become a large one.
 const MOST_COPIES: usize = 32;
@@ -251,13 +249,11 @@ impl Documents<'_> {
 
     /// A time of RFC 3339. One without an offset is taken for UTC.
     fn time(&mut self, text: &str, element: &'static str) -> Option<Instant> {
-        let text = text.trim().to_ascii_uppercase();
-        let parsed = OffsetDateTime::parse(&text, &Rfc3339).or_else(|_| {
+        let (at, has_offset) = timestamp::read(text.trim()).unzip();
+        if has_offset != Some(true) {
             self.warn(Warning::Value(element));
-            OffsetDateTime::parse(&[text.as_str(), "Z"].concat(), &Rfc3339)
-        });
-        let ms = parsed.ok()?.unix_timestamp_nanos() / 1_000_000;
-        u64::try_from(ms).ok().map(Instant::from_millis)
+        }
+        at
     }
 }
 

@@ -191,30 +191,38 @@ fn start_element(
     mode: Mode,
 ) -> Result<Open, DocumentError> {
     let outside = scope.len();
-    let mut raw: Vec<(String, String)> = Vec::new();
-    for attribute in start.attributes().with_checks(mode == Mode::Strict) {
-        let attribute = match attribute {
-            Ok(attribute) => attribute,
-            Err(_) if mode == Mode::Lax => break,
-            Err(_) => return Err(DocumentError::Malformed),
+    let mut keys: Vec<&str> = Vec::new();
+    let mut plain: Vec<(&str, String)> = Vec::new();
+    let mut rest = start.attributes_raw().trim_ascii_start();
+    while !rest.is_empty() {
+        let (key, value) = match next_attribute(&mut rest) {
+            Some(attribute) => attribute,
+            None if mode == Mode::Lax => break,
+            None => return Err(DocumentError::Malformed),
         };
-        if raw.len() + scope.len() - outside >= limits.attributes {
+        if keys.len() >= limits.attributes {
             return Err(DocumentError::Limit("attributes"));
         }
-        let key: &str = attribute.key.as_ref();
-        let value = unescape_attribute(&attribute.value, mode)?;
+        if mode == Mode::Strict && keys.contains(&key) {
+            return Err(DocumentError::Malformed);
+        }
+        keys.push(key);
+        let value = unescape_attribute(value, mode)?;
         if value.len() > limits.inherited && (key.starts_with("xmlns") || key == "xml:lang") {
             return Err(DocumentError::Limit("inherited"));
         }
         match key.strip_prefix("xmlns") {
             Some("") => scope.push((String::new(), value)),
-            Some(prefix) if prefix.starts_with(':') => scope.push((prefix[1..].to_owned(), value)),
-            Some(_) | None => raw.push((key.to_owned(), value)),
+            Some(colon) => match colon.strip_prefix(':') {
+                Some(prefix) => scope.push((prefix.to_owned(), value)),
+                None => plain.push((key, value)),
+            },
+            None => plain.push((key, value)),
         }
     }
     let mut element = Element { lang: outer_lang, ..Element::default() };
-    for (key, value) in raw {
-        let (prefix, name) = key.split_once(':').unwrap_or(("", &key));
+    for (key, value) in plain {
+        let (prefix, name) = key.split_once(':').unwrap_or(("", key));
         let namespace = if prefix.is_empty() { String::new() } else { lookup(scope, prefix, mode)? };
         if name == "lang" && prefix == "xml" {
             element.lang = Some(value.clone()).filter(|lang| !lang.is_empty());
@@ -242,31 +250,40 @@ fn lookup(scope: &Scope, prefix: &str, mode: Mode) -> Result<String, DocumentErr
     }
 }
 
+/// Takes the first attribute off `rest`, and the blanks behind it; `None` if what stands there is none.
+///
+/// ```abnf
+/// Attribute = Name [S] "=" [S] (DQUOTE *(AttValue) DQUOTE / "'" *(AttValue) "'")
+/// ```
+fn next_attribute<'a>(rest: &mut &'a str) -> Option<(&'a str, &'a str)> {
+    let (key, after) = rest.split_once('=')?;
+    let key = key.trim_ascii_end();
+    let after = after.trim_ascii_start();
+    let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let (value, after) = after.get(1..)?.split_once(quote)?;
+    *rest = after.trim_ascii_start();
+    (!key.is_empty() && !key.contains(|c: char| c.is_ascii_whitespace())).then_some((key, value))
+}
+
 fn unescape_attribute(value: &str, mode: Mode) -> Result<String, DocumentError> {
     let mut text = String::with_capacity(value.len());
     let mut rest = value;
-    while let Some(at) = rest.find('&') {
-        text.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        let name = rest.split(';').next().unwrap_or_default();
-        if name.len() == rest.len() {
-            if mode == Mode::Strict {
-                return Err(DocumentError::Malformed);
-            }
-            text.push('&');
-            continue;
-        }
-        let resolved = resolve(&BytesRef::new(name), mode);
+    while let Some((before, after)) = rest.split_once('&') {
+        text.push_str(before);
+        rest = after;
+        let resolved = match after.split_once(';') {
+            Some((name, behind)) => resolve(&BytesRef::new(name), mode).map(|resolved| (resolved, behind)),
+            None => Err(DocumentError::Malformed),
+        };
         match resolved {
-            Ok(resolved) => text.push_str(&resolved),
-            // `?a=1&b=2;c` in a URI is not an entity.
-            Err(_) if mode == Mode::Lax => {
-                text.push('&');
-                continue;
+            Ok((resolved, behind)) => {
+                text.push_str(&resolved);
+                rest = behind;
             }
+            // `?a=1&b=2;c` in a URI is not an entity.
+            Err(_) if mode == Mode::Lax => text.push('&'),
             Err(error) => return Err(error),
         }
-        rest = &rest[name.len() + 1..];
     }
     text.push_str(rest);
     if text.contains('\0') {

@@ -1,11 +1,9 @@
 //! The model to a document that every known server and client reads: default namespace PIDF, prefixes literally
 //! `dm:` and `rpid:`, elements in the order of the schema, all text escaped, no `mustUnderstand`.
 
-use super::{DM_NS, PIDF_NS, RPID_NS};
+use super::{DM_NS, PIDF_NS, RPID_NS, timestamp};
 use crate::presence::model::{Activity, Basic, Device, Extension, Note, Person, Presence, Tuple, UserInput};
 use crate::time::Instant;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// Writes a document.
 #[must_use]
@@ -144,7 +142,7 @@ impl Writer {
             self.open("rpid:activities");
             for (name, at) in [("from", first.from), ("until", first.until)] {
                 if let Some(at) = at {
-                    self.attribute(name, &timestamp(at));
+                    self.attribute(name, &timestamp::write(at));
                 }
             }
             if let Some(note) = &first.note {
@@ -178,7 +176,7 @@ impl Writer {
             self.attribute("idle-threshold", &threshold.to_string());
         }
         if let Some(at) = input.last_input {
-            self.attribute("last-input", &timestamp(at));
+            self.attribute("last-input", &timestamp::write(at));
         }
         self.content(if input.idle { "idle" } else { "active" });
         self.close();
@@ -201,7 +199,7 @@ impl Writer {
 
     fn time(&mut self, name: &'static str, at: Option<Instant>) {
         if let Some(at) = at {
-            self.leaf(name, &timestamp(at));
+            self.leaf(name, &timestamp::write(at));
         }
     }
 
@@ -250,16 +248,6 @@ fn escape(text: &str, into: &mut String) {
             _ => into.push(c),
         }
     }
-}
-
-/// A time of RFC 3339 in UTC with milliseconds.
-fn timestamp(at: Instant) -> String {
-    let nanos = i128::from(at.as_millis()) * 1_000_000;
-    // Beyond the year 9999 there is no text for it; the latest that has one stands for it.
-    OffsetDateTime::from_unix_timestamp_nanos(nanos.min(253_402_300_799_000_000_000))
-        .ok()
-        .and_then(|time| time.format(&Rfc3339).ok())
-        .unwrap_or_default()
 }
 
 fn decimal(thousandths: u16) -> String {

@@ -73,14 +73,12 @@ impl Substate {
     /// The state that `token` names, in any case.
     #[must_use]
     pub fn from_token(token: &str) -> Self {
-        for (name, state) in
-            [("active", Self::Active), ("pending", Self::Pending), ("terminated", Self::Terminated)]
-        {
-            if token.eq_ignore_ascii_case(name) {
-                return state;
-            }
+        match () {
+            () if token.eq_ignore_ascii_case("active") => Self::Active,
+            () if token.eq_ignore_ascii_case("pending") => Self::Pending,
+            () if token.eq_ignore_ascii_case("terminated") => Self::Terminated,
+            () => Self::Other(token.to_owned()),
         }
-        Self::Other(token.to_owned())
     }
 
     /// The token on the wire.
@@ -115,21 +113,18 @@ impl Reason {
     /// The reason that `token` names, in any case.
     #[must_use]
     pub fn from_token(token: &str) -> Self {
-        for (name, reason) in [
-            ("deactivated", Self::Deactivated),
-            ("probation", Self::Probation),
-            ("rejected", Self::Rejected),
-            ("timeout", Self::Timeout),
-            ("giveup", Self::Giveup),
-            ("noresource", Self::Noresource),
-            ("invariant", Self::Invariant),
-            ("badfilter", Self::BadFilter),
-        ] {
-            if token.eq_ignore_ascii_case(name) {
-                return reason;
-            }
-        }
-        Self::Other(token.to_owned())
+        let registered = [
+            Self::Deactivated,
+            Self::Probation,
+            Self::Rejected,
+            Self::Timeout,
+            Self::Giveup,
+            Self::Noresource,
+            Self::Invariant,
+            Self::BadFilter,
+        ];
+        let known = registered.into_iter().find(|reason| token.eq_ignore_ascii_case(reason.as_str()));
+        known.unwrap_or_else(|| Self::Other(token.to_owned()))
     }
 
     /// The token on the wire.

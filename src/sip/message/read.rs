@@ -1,6 +1,6 @@
 //! From bytes to a message (RFC 3261 §7, §18.3), in one pass over the head.
 
-use super::{Limits, Message, StartLine, sanitize};
+use super::{Limits, Message, StartLine, sanitize, with_blanks};
 use crate::sip::grammar::{is_blank, is_token, number, trim};
 use crate::sip::{CSeq, Method, Name, Params, ParseError, Scheme, Uri, Via};
 
@@ -178,7 +178,7 @@ fn unfold(value: &mut String, line: &str) {
 /// A part of a value without the blanks around it. A CR inside a line would end it for other readers and becomes one;
 /// NUL stays: quoted pairs may hold it.
 fn without_line_ends(text: &str) -> String {
-    if text.contains('\r') { trim(&text.replace('\r', " ")).to_owned() } else { trim(text).to_owned() }
+    if text.contains('\r') { trim(&with_blanks(text, |c| c == '\r')).to_owned() } else { trim(text).to_owned() }
 }
 
 /// The longest part of `bytes` that is UTF-8, and whether that is all of them.
@@ -252,8 +252,9 @@ fn check_version(version: &str) -> Result<(), ParseError> {
 /// A Request-Line of any version and with any text between method and version.
 fn faulty_request_line(line: &str) -> Option<StartLine> {
     let (method, rest) = line.split_once(' ')?;
-    let (uri, version) = trim(rest).rsplit_once(' ')?;
-    if !is_token(method) || strip_sip(version).is_none() {
+    let rest = trim(rest);
+    let (uri, version) = rest.split_at_checked(rest.bytes().rposition(|byte| byte == b' ')?)?;
+    if !is_token(method) || strip_sip(trim(version)).is_none() {
         return None;
     }
     let uri = trim(uri);

@@ -1,6 +1,6 @@
 //! From a message to bytes, and to text for a log (RFC 3261 §7.3.1, §20.14).
 
-use super::{Message, StartLine};
+use super::{Message, StartLine, is_line_end_or_nul, with_blanks};
 use crate::sip::Name;
 use crate::sip::grammar::{self, is_blank, is_token_char};
 use crate::sip::uri::push_escape;
@@ -10,7 +10,7 @@ impl Message {
     /// The bytes on the wire: proxies' headers first, Content-Length always and last (RFC 3261 §7.3.1, §20.14).
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.head().into_bytes();
+        let mut bytes = self.head(|_, value, head| head.push_str(value)).into_bytes();
         bytes.extend_from_slice(&self.body);
         bytes
     }
@@ -21,51 +21,43 @@ impl Message {
     /// Authorization and Proxy-Authorization, and passwords in URIs.
     #[must_use]
     pub fn redacted(&self) -> String {
-        let mut message = Self { body: Vec::new(), ..self.clone() };
-        for (name, value) in &mut message.headers {
-            if matches!(name, Name::Authorization | Name::ProxyAuthorization) {
-                *value = redact_credentials(value);
-            } else if *name == Name::AuthenticationInfo {
-                *value = redact_params(value);
-            }
-        }
-        let mut head = message.head();
-        if let Some(at) = head.rfind("Content-Length: ") {
-            head.truncate(at);
-        }
-        // Writing into a String cannot fail.
-        let _ = write!(head, "Content-Length: {}\r\n\r\n", self.body.len());
+        let head = self.head(|name, value, head| match *name {
+            Name::Authorization | Name::ProxyAuthorization => redact_credentials(value, head),
+            Name::AuthenticationInfo => redact_params(value, head),
+            Name::Known(_) | Name::Other(_) => head.push_str(value),
+        });
         let mut text = redact_passwords(&head);
         text.push_str(&String::from_utf8_lossy(&self.body));
         text
     }
 
-    fn head(&self) -> String {
+    /// All but the body. `write_value` appends the value of a row.
+    fn head(&self, write_value: fn(&Name, &str, &mut String)) -> String {
         let rows: usize =
             self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         let mut head = String::with_capacity(rows + self.body.len() + 128);
         match &self.start {
             StartLine::Request { method, uri } => {
-                head.extend(method.as_str().chars().filter(|c| is_token_char(*c)));
+                push_token(method.as_str(), &mut head);
                 head.push(' ');
                 push_uri(&uri.to_string(), &mut head);
-                head.push_str(" SIP/2.0\r\n");
+                head.push_str(" SIP/2.0");
             }
             StartLine::Response { status, reason } => {
                 // Writing into a String cannot fail.
                 let _ = write!(head, "SIP/2.0 {status:03} ");
-                head.extend(reason.chars().map(|c| if matches!(c, '\r' | '\n' | '\0') { ' ' } else { c }));
-                head.push_str("\r\n");
+                head.push_str(&with_blanks(reason, is_line_end_or_nul));
             }
         }
-        let (first, second): (Vec<_>, Vec<_>) =
-            self.headers.iter().partition(|(name, _)| is_for_proxies(name));
-        for (name, value) in first.into_iter().chain(second) {
-            if *name != Name::ContentLength {
-                head.extend(name.as_str().chars().filter(|c| is_token_char(*c)));
-                head.push_str(": ");
-                head.push_str(value);
-                head.push_str("\r\n");
+        head.push_str("\r\n");
+        for for_proxies in [true, false] {
+            for (name, value) in &self.headers {
+                if is_for_proxies(name) == for_proxies && *name != Name::ContentLength {
+                    push_token(name.as_str(), &mut head);
+                    head.push_str(": ");
+                    write_value(name, value, &mut head);
+                    head.push_str("\r\n");
+                }
             }
         }
         let _ = write!(head, "Content-Length: {}\r\n\r\n", self.body.len());
@@ -73,10 +65,15 @@ impl Message {
     }
 }
 
+/// A method or a header name that was set by hand could hold what ends one.
+fn push_token(text: &str, out: &mut String) {
+    out.extend(text.chars().filter(|c| is_token_char(*c)));
+}
+
 /// Headers that a proxy looks at, so that it need not read the rest (RFC 3261 §7.3.1).
 fn is_for_proxies(name: &Name) -> bool {
     matches!(
-        name,
+        *name,
         Name::Via
             | Name::Route
             | Name::RecordRoute
@@ -97,34 +94,31 @@ fn push_uri(uri: &str, out: &mut String) {
     }
 }
 
-fn redact_credentials(value: &str) -> String {
+fn redact_credentials(value: &str, out: &mut String) {
     let (scheme, rest) = value.split_once(is_blank).unwrap_or((value, ""));
-    let mut text = scheme.to_owned();
-    text.push(' ');
+    out.push_str(scheme);
+    out.push(' ');
     if scheme.eq_ignore_ascii_case("Digest") {
-        text.push_str(&redact_params(rest));
+        redact_params(rest, out);
     } else {
-        text.push('…');
+        out.push('…');
     }
-    text
 }
 
 /// Blanks the values from which a password could be guessed.
-fn redact_params(value: &str) -> String {
-    let mut text = String::with_capacity(value.len());
+fn redact_params(value: &str, out: &mut String) {
+    let mut separator = "";
     for param in grammar::list(value) {
-        if !text.is_empty() {
-            text.push_str(", ");
-        }
+        out.push_str(separator);
+        separator = ", ";
         let name = param.split('=').next().map(grammar::trim).unwrap_or_default();
         if ["response", "rspauth", "cnonce"].iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
-            text.push_str(name);
-            text.push_str("=\"…\"");
+            out.push_str(name);
+            out.push_str("=\"…\"");
         } else {
-            text.push_str(param);
+            out.push_str(param);
         }
     }
-    text
 }
 
 /// Blanks `password` wherever `sip:user:password@` or `sips:user:password@` stands.
