@@ -327,7 +327,9 @@ impl Message {
     pub fn challenges(&self, name: &Name) -> Vec<Challenge> {
         let mut challenges = Vec::new();
         for row in self.rows(name) {
-            challenges.extend(Challenge::parse(row).ok().filter(|c| matches!(c.scheme.as_str(), "digest" | "bearer")));
+            challenges.extend(
+                Challenge::parse(row).ok().filter(|c| matches!(c.scheme.as_str(), "digest" | "bearer")),
+            );
         }
         challenges
     }

@@ -174,9 +174,7 @@ mod tests {
         for year in 1970_u32..=9999 {
             let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
             let february = if leap { 29 } else { 28 };
-            for (month, length) in
-                (1..).zip([31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
-            {
+            for (month, length) in (1..).zip([31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]) {
                 for day in 1..=length {
                     days += 1;
                     let at = days * 86_400_000 - 1000;
@@ -262,7 +260,8 @@ mod tests {
         ] {
             assert_eq!(ms(text), last, "{text}");
         }
-        for text in ["2016-12-30T23:59:60Z", "2016-12-31T23:58:60Z", "2016-12-31T22:59:60Z", "2016-12-31T23:59:61Z"]
+        for text in
+            ["2016-12-30T23:59:60Z", "2016-12-31T23:58:60Z", "2016-12-31T22:59:60Z", "2016-12-31T23:59:61Z"]
         {
             assert_eq!(ms(text), None, "{text}");
         }

@@ -178,7 +178,11 @@ fn unfold(value: &mut String, line: &str) {
 /// A part of a value without the blanks around it. A CR inside a line would end it for other readers and becomes one;
 /// NUL stays: quoted pairs may hold it.
 fn without_line_ends(text: &str) -> String {
-    if text.contains('\r') { trim(&with_blanks(text, |c| c == '\r')).to_owned() } else { trim(text).to_owned() }
+    if text.contains('\r') {
+        trim(&with_blanks(text, |c| c == '\r')).to_owned()
+    } else {
+        trim(text).to_owned()
+    }
 }
 
 /// The longest part of `bytes` that is UTF-8, and whether that is all of them.

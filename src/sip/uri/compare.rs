@@ -172,7 +172,8 @@ mod tests {
     /// As the standard library reads them, which is too large for a page.
     #[test]
     fn ipv6_addresses_are_read() {
-        let pieces = ["", "0", "1", "db8", "ffff", "FFFF", "00001", "10000", "g", "192.0.2.1", "0.0.0.0", "1.2.3"];
+        let pieces =
+            ["", "0", "1", "db8", "ffff", "FFFF", "00001", "10000", "g", "192.0.2.1", "0.0.0.0", "1.2.3"];
         let more = ["1.2.3.4.5", "256.1.1.1", "01.1.1.1", "1..2.3", "1.2.3.", "+1", "-1", " 1", "é"];
         let pieces: Vec<&str> = pieces.into_iter().chain(more).collect();
         let mut read = 0;
@@ -190,7 +191,11 @@ mod tests {
                         format!("{a}:1:2::3:4:5:{b}:{c}"),
                         format!("{a}:1:2::3:4::{b}:{c}"),
                     ] {
-                        let known = text.replacen(":::", "::", 1).parse::<core::net::Ipv6Addr>().ok().map(|address| address.segments());
+                        let known = text
+                            .replacen(":::", "::", 1)
+                            .parse::<core::net::Ipv6Addr>()
+                            .ok()
+                            .map(|address| address.segments());
                         assert_eq!(ipv6_groups(&text), known, "{text}");
                         read += u32::from(known.is_some());
                     }
