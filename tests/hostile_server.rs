@@ -322,7 +322,7 @@ fn credentials_are_good_for_what_they_were_made_for() {
 
 #[test]
 fn nobody_registers_the_contact_of_somebody_else() {
-    // 3261-10.3-a
+    // RFC 3261 §10.3, step 5
     let mut scene = Scene::new(6);
     let mut query = scene.request(Method::Message, "alice");
     query.remove(&Name::Contact);
