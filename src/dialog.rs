@@ -17,7 +17,7 @@ pub struct Dialog {
     remote_target: Uri,
 }
 
-/// A request came with a CSeq that is not above the last one: answer 500 (RFC 3261 §12.2.2, decision C21).
+/// A request came with a CSeq that is not above the last one: answer 500 (RFC 3261 §12.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfOrder;
 

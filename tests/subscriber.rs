@@ -334,6 +334,10 @@ fn other_codes_to_a_refresh_leave_the_subscription_until_it_expires() {
         page.respond(&refresh, status, &[]);
         assert_eq!(page.view(id).subscription.state, Watching::Active, "{status}");
         assert!(!page.view(id).stale);
+        let told = page.failures();
+        let [failure] = told.as_slice() else { panic!("{status}: {told:?}") };
+        assert_eq!((failure.status, failure.uri.as_deref()), (Some(status), Some(BOB)));
+        assert!(failure.retry_at.is_some_and(|at| at > page.now), "it says when it is tried again");
         assert_eq!(page.notify(&subscribe, "active;expires=1700", &pidf(BOB, "away", "")), 200);
         assert_eq!(page.view(id).summary.status, Status::Away);
         page.seconds(10);

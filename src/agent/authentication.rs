@@ -6,7 +6,7 @@ use crate::random::Random;
 use crate::sip::auth::{Algorithm, AuthenticationInfo, Challenge, DigestCredentials, Protected, Secret};
 use crate::sip::{Message, Name};
 
-/// Answers to one request at most, over all realms (row dig-22.1-g).
+/// Answers to one request at most, over all realms (RFC 3261 §22.1).
 const MOST_ANSWERS: usize = 4;
 /// Realms remembered at most.
 const MOST_SESSIONS: usize = 16;

@@ -12,7 +12,7 @@ const ALLOW: &str = "NOTIFY, OPTIONS";
 const GLIMPSE: usize = 80;
 
 impl Agent {
-    /// A request arrived. It is answered before anything is told to the application (row 6665-4.1.3-t).
+    /// A request arrived. It is answered before anything is told to the application (RFC 6665 §4.1.3).
     pub(super) fn handle_request(&mut self, request: &Message, now: Instant) {
         let method = request.method();
         if method == Method::Ack {

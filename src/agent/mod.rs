@@ -80,7 +80,7 @@ impl Agent {
         let secure = config.servers.iter().all(|url| url.starts_with("wss:"));
         let mut from = NameAddr::new(config.aor.clone());
         from.display.clone_from(&config.display_name);
-        // The user part alone tells this instance from others: some servers rewrite the host (decision C7).
+        // The user part alone tells this instance from others: some servers rewrite the host.
         let mut contact = Uri::sip(&random.token(), &host);
         if config.aor.is_secure() {
             contact.scheme = Scheme::Sips;

@@ -195,6 +195,14 @@ impl Agent {
             Update::Nothing => {}
             Update::Resend(request) => self.resend(job, request, now),
             Update::Ended(end) => self.handle_end(id, end, response, code),
+            Update::Postponed(end) => {
+                let watch = self.subscriptions.get(id).map(|subscription| subscription.role.clone());
+                if let (Some(Role::Watch(watch)), Some(mut failure)) = (watch, failure(&end, response, code))
+                {
+                    failure.uri = self.watches.get(watch).map(|watch| watch.view.uri.clone());
+                    self.tell(Event::Error(failure));
+                }
+            }
         }
         self.subscriptions.settle(id);
     }
@@ -293,17 +301,7 @@ impl Agent {
         code: Option<FailureCode>,
     ) {
         let Some(subscription) = self.subscriptions.get_mut(id) else { return };
-        let code = code.or(match end.why {
-            Why::Refused(status) => Some(refusal(status)),
-            Why::NoAnswer => Some(FailureCode::Timeout),
-            Why::NoNotify => Some(FailureCode::NoNotify),
-            Why::Terminated(_) | Why::LinkLost | Why::Expired | Why::Left => None,
-        });
-        let failure = code.map(|code| {
-            let mut failure = describe(code, response);
-            failure.retry_at = end.retry_at;
-            failure
-        });
+        let failure = failure(&end, response, code);
         match subscription.role.clone() {
             Role::Watch(watch_id) => {
                 let Some(watch) = self.watches.all.get_mut(&watch_id) else { return };
@@ -323,7 +321,7 @@ impl Agent {
                     Why::Expired => (Some("expired".to_owned()), Cause::Expired),
                     Why::Left => (None, Cause::Local),
                     Why::Refused(_) | Why::NoAnswer | Why::NoNotify => {
-                        (code.map(|code| code.as_str().to_owned()), Cause::Expired)
+                        (failure.as_ref().map(|failure| failure.code.as_str().to_owned()), Cause::Expired)
                     }
                 };
                 watch.stand(Watching::Terminated, reason, end.retry_at);
@@ -445,6 +443,19 @@ impl Agent {
             subscription_departs(&mut self.subscriptions, id);
         }
     }
+}
+
+/// Why a subscription ended, or a refresh of it failed, if that is a failure. `code` says what a 401 or 407 means.
+fn failure(end: &End, response: Option<&Message>, code: Option<FailureCode>) -> Option<Failure> {
+    let code = code.or(match end.why {
+        Why::Refused(status) => Some(refusal(status)),
+        Why::NoAnswer => Some(FailureCode::Timeout),
+        Why::NoNotify => Some(FailureCode::NoNotify),
+        Why::Terminated(_) | Why::LinkLost | Why::Expired | Why::Left => None,
+    })?;
+    let mut failure = describe(code, response);
+    failure.retry_at = end.retry_at;
+    Some(failure)
 }
 
 /// Ends the interest in a subscription; what is to be said to the notifier is still sent.

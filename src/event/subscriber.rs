@@ -91,6 +91,8 @@ pub enum Update {
     Resend(Message),
     /// The subscription or the attempt is over.
     Ended(End),
+    /// A refresh failed. The subscription lives until it expires, and the refresh is tried again.
+    Postponed(End),
 }
 
 /// A NOTIFY that was accepted.
@@ -320,7 +322,9 @@ impl Subscriber {
             State::Pending | State::Active if ended => {
                 self.end(Why::Refused(status), Again::AtOnce, random, now)
             }
-            State::Pending | State::Active => self.postpone_refresh(retry_after, random, now),
+            State::Pending | State::Active => {
+                self.postpone_refresh(Why::Refused(status), retry_after, random, now)
+            }
             // It was a refresh; the un-SUBSCRIBE is still to be sent.
             State::Leaving if self.ready && !ended => Update::Nothing,
             State::Leaving => Update::Ended(self.finish()),
@@ -404,7 +408,7 @@ impl Subscriber {
         self.in_flight = false;
         match self.state {
             State::NotifyWait => self.end(Why::NoAnswer, Again::After(None), random, now),
-            State::Pending | State::Active => self.postpone_refresh(None, random, now),
+            State::Pending | State::Active => self.postpone_refresh(Why::NoAnswer, None, random, now),
             State::Leaving if self.ready => Update::Nothing,
             State::Leaving => Update::Ended(self.finish()),
             State::Idle | State::Over => Update::Nothing,
@@ -533,11 +537,17 @@ impl Subscriber {
     }
 
     /// A failure that leaves the subscription as it is until it expires (RFC 6665 §4.1.2.2).
-    fn postpone_refresh(&mut self, floor: Option<Duration>, random: &mut Random, now: Instant) -> Update {
+    fn postpone_refresh(
+        &mut self,
+        why: Why,
+        floor: Option<Duration>,
+        random: &mut Random,
+        now: Instant,
+    ) -> Update {
         self.timer_n = None;
         let wait = self.backoff.next(Duration::from_secs(4), Backoff::MOST, random);
         self.refresh_at = Some(now + wait.max(floor.unwrap_or(Duration::ZERO)));
-        Update::Nothing
+        Update::Postponed(End { why, retry_at: self.refresh_at })
     }
 
     /// The reason table of RFC 6665 §4.1.3.
@@ -562,7 +572,7 @@ impl Subscriber {
         };
         match self.end(Why::Terminated(reason), again, random, now) {
             Update::Ended(end) => end,
-            Update::Nothing | Update::Resend(_) => self.finish(),
+            Update::Nothing | Update::Resend(_) | Update::Postponed(_) => self.finish(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Why a document gave nothing. The last good state stays (DESIGN of behaviour: never guess).
+/// Why a document gave nothing. The last good state stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DocumentError {

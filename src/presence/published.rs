@@ -3,11 +3,11 @@
 use super::{Activity, Basic, Contact, Note, Person, Presence, Status, Tuple, UserInput};
 use crate::time::Instant;
 
-/// The text of `other` that says do-not-disturb; RPID has no token for it (ECOSYSTEM convention: with `busy`, so that
+/// The text of `other` that says do-not-disturb; RPID has no token for it (it goes with `busy`, so that
 /// a reader that knows only RPID shows busy).
 pub(super) const DO_NOT_DISTURB: &str = "do-not-disturb";
 
-/// The activities of RPID (RFC 4480 §3.2; `lunch` is in its prose only, decision C14).
+/// The activities of RPID (RFC 4480 §3.2; `lunch` is in its prose only).
 const ACTIVITIES: &[&str] = &[
     "appointment",
     "away",

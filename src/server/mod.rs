@@ -4,7 +4,7 @@
 //! It is driven as the agent is: `handle_*` with the time, then [`Server::poll`] until there is nothing, then one
 //! timer for [`Server::poll_timeout`]. May use: `event`, `dialog`, `transaction`, `presence`, `sip`, `random`, `time`.
 //!
-//! A request is checked in this order (RFC 3261 §8.2, row 3856-6.6-a): parse (400, 505, 513), method (405, 501),
+//! A request is checked in this order (RFC 3261 §8.2, RFC 3856 §6.6): parse (400, 505, 513), method (405, 501),
 //! dialog (481) or address (416, 404), credentials (401), Require (420), then what its method asks.
 
 mod authentication;

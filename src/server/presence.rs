@@ -1,7 +1,7 @@
 //! PUBLISH, SUBSCRIBE and NOTIFY: the compositor and the presence agent of the server's users (RFC 3856, RFC 3903).
 //!
 //! A user of whom nothing is published is offline, not unknown: the server would know. A politely blocked watcher
-//! gets the same document (table 2.3 row A2), so that the two cannot be told apart.
+//! gets the same document, so that the two cannot be told apart.
 
 use super::{ConnectionId, Decision, Event, Output, Server};
 use crate::event::Notifier;
@@ -21,7 +21,7 @@ struct Watcher {
     /// The user who watches.
     user: String,
     presentity: String,
-    /// The presentity's address as the watcher wrote it (decision C10).
+    /// The presentity's address as the watcher wrote it.
     entity: String,
     decision: Decision,
     connection: ConnectionId,
@@ -203,7 +203,7 @@ impl Server {
         Ok((tag, expires))
     }
 
-    /// The life that is granted. Too short is refused; a subscription's of an hour and more never is (decision C5).
+    /// The life that is granted. Too short is refused; a subscription's of an hour and more never is (RFC 6665 §4.2.1.1).
     fn grant(&self, asked: Option<u32>, subscription: bool) -> Result<u32, u16> {
         let asked = asked.unwrap_or(3600);
         let brief = asked > 0 && asked < self.config.min_expires;
@@ -373,7 +373,7 @@ impl Server {
         }
     }
 
-    /// The state of `presentity` changed. A politely blocked watcher hears nothing (row A19).
+    /// The state of `presentity` changed. A politely blocked watcher hears nothing, or the time would tell.
     pub(super) fn handle_change(&mut self, presentity: &str, now: Instant) {
         for id in self.subscriptions.of(presentity) {
             let Some(watcher) = self.subscriptions.all.get_mut(&id) else { continue };

@@ -222,7 +222,7 @@ impl DigestCredentials {
         self.proof(ha1, "", body)
     }
 
-    /// The request digest (RFC 7616 §3.4.1; without qop that of RFC 2069, decision C18).
+    /// The request digest (RFC 7616 §3.4.1; without qop that of RFC 2069).
     fn proof(&self, ha1: &str, method: &str, body: &[u8]) -> Option<String> {
         let (algorithm, session) = Algorithm::from_token(self.algorithm.as_deref())?;
         let hash = |parts: &[&str]| algorithm.hash(join(parts).as_bytes());
@@ -423,7 +423,7 @@ mod tests {
         }
     }
 
-    // dig-7616-a; the second line is corrected (decision C17)
+    // dig-7616-a; the second line is corrected: RFC 7616 §3.9.2 prints a truncated SHA-512
     #[test]
     fn the_examples_of_rfc_7616() {
         let http = Protected { method: "GET", uri: "/dir/index.html", body: b"" };

@@ -175,7 +175,7 @@ impl Uri {
 
     /// The key under which a presentity is filed: scheme sips and pres as sip, user unescaped, host in lower case,
     /// port kept, parameters and password dropped: `sip:alice@example.com`. Two URIs with one key name one
-    /// presentity (decision C10).
+    /// presentity.
     ///
     /// A `tel` keeps its number without separators and its `phone-context`; another scheme is kept whole.
     #[must_use]

@@ -47,7 +47,7 @@ enum Vocabulary {
 
 fn vocabulary(namespace: &str) -> Vocabulary {
     match namespace {
-        // RFC 3863 §4.1.1 prints a trailing colon (decision C11); no namespace at all is read with a warning.
+        // RFC 3863 §4.1.1 prints a trailing colon once; no namespace at all is read with a warning.
         PIDF_NS | "urn:ietf:params:xml:ns:pidf:" | "" => Vocabulary::Pidf,
         DM_NS | "urn:ietf:params:xml:ns:pidf:person" | "dm" => Vocabulary::DataModel,
         RPID_NS
@@ -257,7 +257,7 @@ impl Documents<'_> {
     }
 }
 
-/// An extension of `status` that must be understood and is not, is not processed (RFC 3863 §4.2.3, decision C13).
+/// An extension of `status` that must be understood and is not, is not processed (RFC 3863 §4.2.3).
 fn is_understood(element: &Element) -> bool {
     let demands = |element: &Element| {
         element.attributes.iter().any(|attribute| {

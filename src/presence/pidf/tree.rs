@@ -1,7 +1,7 @@
 //! Bytes to a small tree of elements with their namespaces resolved, strictly or laxly, within limits.
 //!
 //! No DOCTYPE, no entity but XML's five and character references; the declared encoding is ignored, because the
-//! bodies of SIP are UTF-8 (QUIRKS of FreeSWITCH: declares ISO-8859-1, sends UTF-8).
+//! bodies of SIP are UTF-8 (FreeSWITCH declares ISO-8859-1 and sends UTF-8).
 
 use super::Limits;
 use crate::presence::DocumentError;
