@@ -5,6 +5,7 @@ import {
   chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync,
 } from "node:fs";
 import { createRequire } from "node:module";
+import { homedir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { ensureBuildTools, ensurePackages, environment, output, root, run, say } from "./tools.mjs";
 
@@ -69,6 +70,19 @@ function shorten(module, glue) {
   writeFileSync(glue, text);
 }
 
+/**
+ * What `.cargo/config.toml` says for wasm, and no path of this machine in the texts of panics: the module is the same
+ * wherever it is built.
+ */
+function rustflags() {
+  const cargo = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
+  const sources = join(cargo, "registry", "src");
+  const registries = existsSync(sources) ? readdirSync(sources).map((name) => join(sources, name)) : [];
+  const prefixes = [[root.replace(/\/$/, ""), ""], [output("rustc", ["--print", "sysroot"]).trim(), "rust"]];
+  const remaps = [...prefixes, ...registries.map((folder) => [folder, ""])];
+  return ["--cfg", 'sha2_backend_soft="compact"', ...remaps.map(([from, to]) => `--remap-path-prefix=${from}=${to}`)].join("\x1f");
+}
+
 async function wasm(name, target, features) {
   const inputs = files("Cargo.toml", "Cargo.lock", ".cargo", "scripts/build.mjs", "src")
     .filter((file) => !file.includes(join("src", "js")));
@@ -78,7 +92,7 @@ async function wasm(name, target, features) {
     run("wasm-pack", [
       "build", "--release", "--target", "web", "--no-pack", "--no-gitignore", "--mode", "no-install",
       "--out-dir", out, "--out-name", "sip_presence", folder, "--locked", ...features,
-    ], { env: { CARGO_TARGET_DIR: join(root, "target") } });
+    ], { env: { CARGO_TARGET_DIR: join(root, "target"), CARGO_ENCODED_RUSTFLAGS: rustflags() } });
     shorten(join(out, "sip_presence_bg.wasm"), join(out, "sip_presence.js"));
   });
   copyFileSync(join(pkg, "wasm", name, "sip_presence_bg.wasm"), join(pkg, target));
