@@ -22,7 +22,8 @@ pub struct ClientTransactions<T> {
     transport: &'static str,
     sent_by: String,
     timer_f: Duration,
-    /// Few: the agent sends no more than a window of requests at a time.
+    /// Oldest first, which is mostly the order of the answers too: the search ends early. An agent has no more than a
+    /// window of them, but when it closes; a server has one for each NOTIFY that is not yet answered.
     open: Vec<Open<T>>,
 }
 
