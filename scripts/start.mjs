@@ -6,5 +6,7 @@ import { root } from "./tools.mjs";
 await import("./build.mjs");
 const args = process.argv.slice(2);
 const server = spawn(process.execPath, [join(root, "pkg", "cli.js"), "serve", ...args], { stdio: "inherit" });
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => server.kill(signal));
+// The terminal sends its own SIGINT to the server too; a second one would be taken for "at once".
+process.on("SIGINT", () => {});
+process.on("SIGTERM", () => server.kill("SIGTERM"));
 server.on("exit", (code) => process.exit(code ?? 1));

@@ -134,7 +134,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     switch (kind) {
       case Kind.State: {
         const state = record.state();
-        for (const watch of this.#byId.get(id) ?? []) this.#update(watch, state);
+        for (const watch of [...(this.#byId.get(id) ?? [])]) this.#update(watch, state);
         break;
       }
       case Kind.Connection:
@@ -289,6 +289,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     let wake = (): void => {};
     const rouse = (): void => wake();
     const ends = [this.#ended.signal, ...(signal === undefined ? [] : [signal])];
+    if (ends.some((end) => end.aborted)) return undefined;
     for (const end of ends) end.addEventListener("abort", rouse);
     const unwatch = this.watch(uri, (state) => {
       newest = state;

@@ -1,6 +1,7 @@
 /** Serves the playground: files of the package over HTTP, with a strict Content-Security-Policy. */
 import { createReadStream, readdirSync, statSync } from "node:fs";
 import type { RequestListener } from "node:http";
+import { pipeline } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 const TYPES: { readonly [extension: string]: string } = {
@@ -45,7 +46,7 @@ function collect(): Map<string, string> {
 export function playground(demo: Demo | undefined): RequestListener {
   const files = collect();
   return (request, response) => {
-    const path = new URL(request.url ?? "/", "http://host").pathname;
+    const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
     const headers = {
       "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
       "Cache-Control": "no-cache",
@@ -63,7 +64,7 @@ export function playground(demo: Demo | undefined): RequestListener {
       const type = TYPES[file.slice(file.lastIndexOf(".") + 1)] ?? "application/octet-stream";
       response.writeHead(200, { ...headers, "Content-Type": type });
       if (request.method === "HEAD") response.end();
-      else createReadStream(file).on("error", () => response.destroy()).pipe(response);
+      else pipeline(createReadStream(file), response, () => {});
     }
   };
 }

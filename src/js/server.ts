@@ -172,7 +172,8 @@ class Connections {
 
   listen(http: HttpServer | HttpsServer, path: string): (request: IncomingMessage, socket: Duplex, head: Buffer) => void {
     const listener = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-      if (new URL(request.url ?? "/", "http://host").pathname !== path) {
+      // Not read as a URL: what is none must not be an exception.
+      if ((request.url ?? "/").split("?", 1)[0] !== path) {
         refuse(socket, "404 Not Found");
         return;
       }
@@ -245,7 +246,8 @@ class Connections {
 
 function refuse(socket: Duplex, status: string): void {
   socket.on("error", () => {});
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  // A client that keeps its side open would hold the socket for ever.
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }
 
 function event(kind: string, about: string, more: string): ServerEvent {

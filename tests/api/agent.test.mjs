@@ -191,6 +191,14 @@ test("changes() yields what is known, then changes, and ends with its signal", a
   await until(loop, "the end of the loop");
 });
 
+test("changes() with a signal that has aborted asks nobody", async (t) => {
+  const bob = openAgent(t, server, "bob");
+  const trace = traceOf(bob);
+  for await (const _ of bob.changes(ALICE, { signal: AbortSignal.abort() })) assert.fail("a state");
+  await bob.fetch(ALICE);
+  assert.ok(!trace.some(({ text }) => /^Expires: 3600\r$/m.test(text)));
+});
+
 test("changes() is ended by leaving the loop, and by closing", async (t) => {
   const bob = openAgent(t, server, "bob", { linger: 0 });
   const trace = traceOf(bob);

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { startServer } from "sip-presence/server";
 import { WebSocket } from "ws";
 import { event, until } from "../common/wait.mjs";
-import { observe, openAgent } from "../interop/agents.mjs";
+import { observe, openAgent, traceOf } from "../interop/agents.mjs";
 
 const users = { alice: "pw-alice", bob: "pw-bob" };
 const config = { domain: "example.test", users, rules: { default: "allow" }, notifyInterval: 0 };
@@ -52,6 +52,26 @@ test("only SIP over WebSocket at its path is let in", async (t) => {
   assert.equal(await refused(server.url, ["chat"]), 400);
   assert.equal(await refused(server.url.replace("/ws", "/other"), ["sip"]), 404);
   assert.equal((await open(t, server.url)).protocol, "sip");
+});
+
+test("a request line that is no URL harms nobody, and a refused upgrade does not hold up closing", async (t) => {
+  const { connect } = await import("node:net");
+  const { output } = await run(t, ["serve", "--port", "0"], /Demo users/);
+  const playground = new URL(/Playground: (http:\S+)/.exec(output)[1]);
+  const server = await startServer(config);
+  const upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+  const ask = async (port, path, more) => {
+    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    t.after(() => socket.destroy());
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`);
+    const [data] = await new Promise((resolve) => socket.once("data", (...args) => resolve(args)));
+    return Number(/^HTTP\/1\.1 (\d+)/.exec(data.toString())[1]);
+  };
+  assert.equal(await ask(playground.port, "//", ""), 404);
+  assert.equal(await ask(playground.port, "//", upgrade), 404);
+  assert.equal(await ask(playground.port, "/", ""), 200);
+  assert.equal(await ask(new URL(server.url).port, "//", upgrade), 404);
+  await until(server.close(), "the end of close()", 10_000);
 });
 
 test("garbage is survived, counted, and ends with 1002", async (t) => {
@@ -110,12 +130,14 @@ test("closing tells the watchers, and they come back to the next server", async 
   const port = Number(new URL(first.url).port);
   const server = { url: first.url, domain: config.domain, users };
   const [alice, bob] = [openAgent(t, server, "alice"), openAgent(t, server, "bob")];
+  const trace = traceOf(bob);
   const { state, states } = observe(bob, "sip:alice@example.test");
   await alice.publish({ status: "busy" });
   await state((s) => s.status === "busy", "is busy");
   const gone = event(bob, "connection", { accept: ({ detail }) => detail.state === "reconnecting" });
   await first.close();
   assert.equal((await gone).detail.reason.status, 1001);
+  assert.ok(trace.some(({ text }) => /^Subscription-State: terminated;reason=deactivated/m.test(text)), "the watchers are told");
   await state((s) => s.stale, "is stale");
   const second = await startServer({ ...config, port });
   t.after(() => second.close());
