@@ -50,7 +50,7 @@ pub(super) enum Verdict {
     /// Send the request again; it gets its credentials on the way.
     Retry,
     /// Ask the application for the credentials of this realm.
-    Ask { realm: String, scheme: String, algorithms: Vec<&'static str>, rejected: bool },
+    Ask { realm: String, scheme: String, algorithms: Vec<&'static str>, refused: Option<(String, Secret)> },
     /// There is no answer.
     GiveUp(FailureCode),
 }
@@ -108,8 +108,10 @@ impl Authentication {
         }
     }
 
-    fn forget(&mut self, realm: &str) {
-        self.known.retain(|known| known.realm != realm);
+    fn forget(&mut self, realm: &str) -> Option<(String, Secret)> {
+        let at = self.known.iter().position(|known| known.realm == realm)?;
+        let known = self.known.remove(at);
+        Some((known.username, known.secret))
     }
 
     /// Puts a row of credentials on `request` for each realm that is known to want one (RFC 3261 §22.2, §22.3). Each
@@ -175,15 +177,19 @@ impl Authentication {
                 algorithm(challenge).is_some_and(|a| secret.ha1(a, username, &challenge.realm).is_some())
             })
         });
-        let ask = |rejected| Verdict::Ask {
+        let ask = |refused| Verdict::Ask {
             realm: first.realm.clone(),
             scheme: first.scheme.clone(),
             algorithms: challenges.iter().filter_map(algorithm).map(Algorithm::as_str).collect(),
-            rejected,
+            refused,
         };
         let asks = matches!(self.credentials, Credentials::Ask);
         let Some(challenge) = usable else {
-            return if asks { ask(false) } else { Verdict::GiveUp(FailureCode::Algorithm) };
+            // An answer that does not fit is not asked for again: it would be the same for ever.
+            return match asks && self.forget(&first.realm).is_none() {
+                true => ask(None),
+                false => Verdict::GiveUp(FailureCode::Algorithm),
+            };
         };
         // A refusal that comes late does not concern what the application has answered since.
         let number = self.known(&challenge.realm).map_or(0, |known| known.number);
@@ -197,8 +203,7 @@ impl Authentication {
             } else {
                 self.end_session(asker, &challenge.realm);
                 if asks {
-                    self.forget(&challenge.realm);
-                    return ask(true);
+                    return ask(self.forget(&challenge.realm));
                 }
                 return Verdict::GiveUp(FailureCode::Unauthorized);
             }

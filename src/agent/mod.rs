@@ -279,14 +279,19 @@ impl Agent {
     pub fn provide_credentials(&mut self, id: ChallengeId, answer: Option<(String, Secret)>, now: Instant) {
         let Some(at) = self.parked.iter().position(|parked| parked.id == id) else { return };
         let parked = self.parked.remove(at);
-        if let Some((username, secret)) = answer {
-            self.authentication.learn(&parked.realm, username, secret);
-            for (job, response) in parked.jobs {
-                self.handle_final(job, &response, now);
+        let code = match answer {
+            None => Some(FailureCode::NoCredentials),
+            // The same again would be refused again, and locks an account at last.
+            Some(answer) if parked.refused.as_ref() == Some(&answer) => Some(FailureCode::Unauthorized),
+            Some((username, secret)) => {
+                self.authentication.learn(&parked.realm, username, secret);
+                None
             }
-        } else {
-            for (job, response) in parked.jobs {
-                self.refuse(job, &response, Some(FailureCode::NoCredentials), now);
+        };
+        for (job, response) in parked.jobs {
+            match code {
+                Some(_) => self.refuse(job, &response, code, now),
+                None => self.handle_final(job, &response, now),
             }
         }
         self.run(now);

@@ -5,6 +5,7 @@ use super::registration;
 use super::subscriptions::SubscriptionId;
 use super::{Agent, ChallengeId, Challenged, Direction, Event, Failure, FailureCode, Output, RequestId};
 use crate::event::publisher::{self, Why};
+use crate::sip::auth::Secret;
 use crate::sip::{Message, Name};
 use crate::time::Instant;
 
@@ -28,6 +29,8 @@ pub(super) struct Job {
 pub(super) struct Parked {
     pub(super) id: ChallengeId,
     pub(super) realm: String,
+    /// The answer that the server has refused.
+    pub(super) refused: Option<(String, Secret)>,
     pub(super) jobs: Vec<(Job, Message)>,
 }
 
@@ -64,8 +67,8 @@ impl Agent {
             Some(401 | 407) if !self.is_outdated(&job) => {
                 match self.authentication.handle_challenge(response, &mut job.attempt) {
                     Verdict::Retry => self.retry(job, now),
-                    Verdict::Ask { realm, scheme, algorithms, rejected } => {
-                        self.park(job, response, realm, scheme, algorithms, rejected);
+                    Verdict::Ask { realm, scheme, algorithms, refused } => {
+                        self.park(job, response, realm, scheme, algorithms, refused);
                     }
                     Verdict::GiveUp(code) => self.refuse(job, response, Some(code), now),
                 }
@@ -107,7 +110,7 @@ impl Agent {
         realm: String,
         scheme: String,
         algorithms: Vec<&'static str>,
-        rejected: bool,
+        refused: Option<(String, Secret)>,
     ) {
         if let Owner::Subscription(id) = job.owner {
             if let Some(subscription) = self.subscriptions.get_mut(id) {
@@ -122,7 +125,8 @@ impl Agent {
         }
         self.next_id = self.next_id.wrapping_add(1);
         let id = ChallengeId(self.next_id);
-        self.parked.push(Parked { id, realm: realm.clone(), jobs: vec![waiting] });
+        let rejected = refused.is_some();
+        self.parked.push(Parked { id, realm: realm.clone(), refused, jobs: vec![waiting] });
         self.tell(Event::Challenged(Challenged { id, realm, scheme, algorithms, rejected }));
     }
 

@@ -287,6 +287,17 @@ test("no credentials, and credentials from a function", async (t) => {
   await assert.rejects(refuses.publish({ status: "busy" }), { code: "no-credentials" });
 });
 
+test("a function that gives the same wrong credentials, or ones that do not fit, is not asked for ever", async (t) => {
+  let asked = 0;
+  const wrong = openAgent(t, server, "alice", { credentials: () => (asked++, { username: "alice", password: "wrong" }) });
+  await assert.rejects(wrong.publish({ status: "busy" }), { code: "unauthorized", status: 401 });
+  assert.equal(asked, 2);
+  asked = 0;
+  const unfit = openAgent(t, server, "alice", { credentials: () => (asked++, { username: "alice", ha1: { "SHA-512-256": "00" } }) });
+  await assert.rejects(unfit.publish({ status: "busy" }), { code: "algorithm" });
+  assert.equal(asked, 1);
+});
+
 test("a trace has every message and no secret", async (t) => {
   const agent = openAgent(t, server, "alice");
   const trace = traceOf(agent);
