@@ -1,6 +1,7 @@
 // What a page downloads, against the budget in package.json.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { root } from "./tools.mjs";
 
@@ -38,7 +39,7 @@ export function checkSizes() {
   return over;
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname) {
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const over = checkSizes();
   for (const line of over) console.error(line);
   process.exit(over.length === 0 ? 0 : 1);

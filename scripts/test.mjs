@@ -1,17 +1,16 @@
 // `npm test`: sets up what is missing, then runs every check, and ends with the sizes and the summary.
 // `npm test -- NAME ...` runs only the steps whose names contain one of the words.
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { checkSizes } from "./size.mjs";
-import { ensureBuildTools, ensurePackages, ensureTestTools, environment, output, root, say } from "./tools.mjs";
+import { CHROMIUMS, ensureBuildTools, ensurePackages, ensureTestTools, environment, output, root, say } from "./tools.mjs";
 
 ensurePackages();
 ensureBuildTools();
 ensureTestTools();
 
-const chromium = ["chromium", "chromium-browser", "google-chrome"]
-  .map((name) => output("sh", ["-c", `command -v ${name}`])?.trim()).find((path) => path);
+const chromium = CHROMIUMS.map((name) => output("sh", ["-c", `command -v ${name}`])?.trim()).find((path) => path);
 const chromedriver = output("sh", ["-c", "command -v chromedriver"])?.trim();
 const env = {
   ...environment,
@@ -58,8 +57,11 @@ function show(program, args) {
 }
 
 const cargo = (...args) => () => show("cargo", args);
-const node = (...files) => () =>
-  show(process.execPath, ["--test", "--test-reporter=spec", "--test-concurrency=1", ...files]);
+/** A folder stands for its test files: not every version of Node takes a folder. */
+const expand = (path) => (path.endsWith("/")
+  ? readdirSync(join(root, path)).filter((name) => name.endsWith(".test.mjs")).map((name) => path + name) : [path]);
+const node = (...paths) => () =>
+  show(process.execPath, ["--test", "--test-reporter=spec", "--test-concurrency=1", ...paths.flatMap(expand)]);
 const browser = (step) => (chromium !== undefined && chromedriver !== undefined ? step : undefined);
 const kamailio = output("sh", ["-c", "command -v kamailio"]) !== undefined;
 
@@ -106,6 +108,8 @@ for (const [name, step] of steps) {
   if (outcome === "failed" && totals.failed === before) totals.failed += 1;
   report.push([name, outcome, Math.round((Date.now() - start) / 1000)]);
 }
+
+if (report.length === 0) throw new Error(`no step is named so: ${words.join(", ")}`);
 
 say(`summary, ${Math.round((Date.now() - begun) / 1000)} s`);
 for (const [name, outcome, seconds] of report) console.log(`${outcome.padEnd(8)}${name} (${seconds} s)`);

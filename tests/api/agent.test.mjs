@@ -339,6 +339,18 @@ test("a lost connection is stale, then right again", async (t) => {
   assert.deepEqual([right.stale, right.cause, bob.connection.state], [false, "resync", "online"]);
 });
 
+test("a clock that is set back does not stop the agent", async (t) => {
+  const agent = openAgent(t, server, "bob", { webSocket: Cuttable });
+  await event(agent, "connection", { accept: ({ detail }) => detail.state === "online" });
+  const real = Date.now;
+  Date.now = () => real() - 600_000;
+  t.after(() => { Date.now = real; });
+  const back = event(agent, "connection", { accept: ({ detail }) => detail.state === "online", ms: 15_000 });
+  Cuttable.cut();
+  await back;
+  Date.now = real;
+});
+
 class Cuttable extends WebSocket {
   static open = new Set();
   constructor(...args) {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, beforeEach, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { launch, missing } from "../common/chromium.mjs";
 import { serveStatic } from "../common/static.mjs";
 import { until } from "../common/wait.mjs";
@@ -67,7 +68,7 @@ let page;
 
 before(async () => {
   if (missing) return;
-  site = await serveStatic(pkg.pathname, {
+  site = await serveStatic(fileURLToPath(pkg), {
     csp: "default-src 'none'; script-src 'self'; base-uri 'none'",
     files: {
       "/test.html": '<!doctype html><html lang="en"><title>element</title><script type="module" src="test.js"></script>',
