@@ -80,10 +80,26 @@ function rustflags() {
   const registries = existsSync(sources) ? readdirSync(sources).map((name) => join(sources, name)) : [];
   const prefixes = [[root.replace(/\/$/, ""), ""], [output("rustc", ["--print", "sysroot"]).trim(), "rust"]];
   const remaps = [...prefixes, ...registries.map((folder) => [folder, ""])];
-  return ["--cfg", 'sha2_backend_soft="compact"', ...remaps.map(([from, to]) => `--remap-path-prefix=${from}=${to}`)].join("\x1f");
+  return ["--cfg", 'sha2_backend_soft="compact"', ...remaps.map(([from, to]) => `--remap-path-prefix=${from}=${to}`)];
 }
 
-async function wasm(name, target, features) {
+/**
+ * The module of the page is built with a standard library of its own, in which a panic is a trap without a text: that
+ * saves a page 8 KB, and nobody reads the text. The compiler calls these flags unstable, hence the variable; where it
+ * has not got them, or the library's source is not there, the module is built as usual and is larger.
+ */
+function withoutPanicTexts() {
+  const flags = ["-Zunstable-options", "-Cpanic=immediate-abort"];
+  const env = { RUSTC_BOOTSTRAP: "1" };
+  const source = join(output("rustc", ["--print", "sysroot"]).trim(), "lib", "rustlib", "src", "rust", "library", "std");
+  if (existsSync(source) && output("rustc", [...flags, "--print", "cfg"], { env }) !== undefined) {
+    return { env, flags, args: ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"] };
+  }
+  say("this Rust cannot leave out the texts of panics (rustup component add rust-src, and a newer version): the module gets larger");
+  return { env: {}, flags: [], args: [] };
+}
+
+async function wasm(name, target, features, { env, flags, args } = { env: {}, flags: [], args: [] }) {
   const inputs = files("Cargo.toml", "Cargo.lock", ".cargo", "scripts/build.mjs", "src")
     .filter((file) => !file.includes(join("src", "js")));
   await build(name, inputs, () => {
@@ -91,8 +107,8 @@ async function wasm(name, target, features) {
     const out = join(pkg, "wasm", name);
     run("wasm-pack", [
       "build", "--release", "--target", "web", "--no-pack", "--no-gitignore", "--mode", "no-install",
-      "--out-dir", out, "--out-name", "sip_presence", folder, "--locked", ...features,
-    ], { env: { CARGO_TARGET_DIR: join(root, "target"), CARGO_ENCODED_RUSTFLAGS: rustflags() } });
+      "--out-dir", out, "--out-name", "sip_presence", folder, "--locked", ...args, ...features,
+    ], { env: { ...env, CARGO_TARGET_DIR: join(root, "target"), CARGO_ENCODED_RUSTFLAGS: [...rustflags(), ...flags].join("\x1f") } });
     shorten(join(out, "sip_presence_bg.wasm"), join(out, "sip_presence.js"));
   });
   copyFileSync(join(pkg, "wasm", name, "sip_presence_bg.wasm"), join(pkg, target));
@@ -157,7 +173,7 @@ async function playground() {
 ensurePackages();
 ensureBuildTools();
 mkdirSync(pkg, { recursive: true });
-await wasm("page", "sip-presence.wasm", []);
+await wasm("page", "sip-presence.wasm", [], withoutPanicTexts());
 await wasm("server", "sip-presence-server.wasm", ["--no-default-features", "--features", "server"]);
 const modules = files("pkg/wasm").filter((file) => /\.(js|wasm)$/.test(file));
 const scripts = files("package.json", "tsconfig.json", "scripts/build.mjs", "src/js");

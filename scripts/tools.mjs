@@ -39,10 +39,10 @@ export function run(program, args, options = {}) {
 }
 
 /** What a program prints, or undefined if it cannot be run. */
-export function output(program, args) {
+export function output(program, args, { env } = {}) {
   try {
     return execFileSync(program, args, {
-      cwd: root, env: environment, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"],
+      cwd: root, env: { ...environment, ...env }, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"],
     });
   } catch {
     return undefined;
@@ -83,6 +83,14 @@ export function ensureBuildTools() {
   if (targets !== undefined && !targets.includes(RUST_TARGET)) {
     say(`Rust target ${RUST_TARGET}`);
     run("rustup", ["target", "add", RUST_TARGET]);
+  }
+  if (output("rustup", ["component", "list", "--installed"])?.includes("rust-src") === false) {
+    say("source of Rust's standard library");
+    try {
+      run("rustup", ["component", "add", "rust-src"]);
+    } catch (error) {
+      console.log(`${error.message}: the page's module gets larger`);
+    }
   }
   // Without its default features it has no TLS, which only remote drivers need. Its lock file names a crate version
   // that is not to be had everywhere.
