@@ -18,6 +18,12 @@ pub enum DocumentError {
     Limit(&'static str),
     /// A media type that is not read here.
     MediaType,
+    /// A multipart body without a boundary or without parts.
+    Multipart,
+    /// An attribute that must be there is missing or cannot be read; says which.
+    Attribute(&'static str),
+    /// A part that the document names is not there.
+    Part,
 }
 
 impl fmt::Display for DocumentError {
@@ -26,9 +32,12 @@ impl fmt::Display for DocumentError {
             Self::Malformed => ("the document is not well-formed XML", ""),
             Self::Encoding => ("the document is not UTF-8", ""),
             Self::Entity => ("the document has a DOCTYPE or an unknown entity", ""),
-            Self::Root => ("the document is not a presence document", ""),
+            Self::Root => ("the document is not of the kind that its media type says", ""),
             Self::Limit(which) => ("the document exceeds a limit: ", *which),
             Self::MediaType => ("the media type is not supported", ""),
+            Self::Multipart => ("the multipart body has no boundary or no parts", ""),
+            Self::Attribute(which) => ("an attribute is missing or wrong: ", *which),
+            Self::Part => ("a part of the multipart body is missing", ""),
         };
         f.write_str(text)?;
         f.write_str(which)

@@ -1,11 +1,13 @@
 //! Presence documents: XML to values and back (RFC 3863, RFC 4479, RFC 4480), what they say in one word, and how
-//! several become one. Nothing here knows SIP. May use: `time`.
+//! several become one; the documents about lists of presentities (RFC 4662). Nothing here knows SIP. May use: `time`.
 
 pub mod compose;
 pub mod error;
 pub mod model;
+pub mod multipart;
 pub mod pidf;
 pub mod published;
+pub mod rlmi;
 pub mod status;
 
 pub use error::{DocumentError, Warning};

@@ -166,7 +166,10 @@ impl Server {
                     | DocumentError::Encoding
                     | DocumentError::Entity
                     | DocumentError::Root
-                    | DocumentError::MediaType => 400,
+                    | DocumentError::MediaType
+                    | DocumentError::Multipart
+                    | DocumentError::Attribute(_)
+                    | DocumentError::Part => 400,
                 })?;
                 // What is written can be larger than what was read, so that the bodies alone say too little.
                 let mut all = self.publications.others(user, tag.as_deref());

@@ -2,10 +2,11 @@
 
 mod read;
 mod timestamp;
-mod tree;
+pub(super) mod tree;
 mod write;
 
 pub use read::read;
+pub(super) use write::escape;
 pub use write::write;
 
 /// Namespace of PIDF.

@@ -1,6 +1,6 @@
 //! The tree of a document to the values of the model, in any order of elements, whatever prefixes it uses.
 
-use super::tree::{Element, Mode, parse};
+use super::tree::{self, Element};
 use super::{DM_NS, Limits, PIDF_NS, RPID_NS, timestamp};
 use crate::presence::model::{
     Activity, Basic, Contact, Device, Extension, Note, Person, Presence, Tuple, UserInput,
@@ -18,20 +18,8 @@ const MOST_COPIES: usize = 32;
 /// # Errors
 /// [`DocumentError`]: nothing could be read.
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<(Presence, Vec<Warning>), DocumentError> {
-    if bytes.len() > limits.bytes {
-        return Err(DocumentError::Limit("bytes"));
-    }
-    let text = core::str::from_utf8(bytes).map_err(|_| DocumentError::Encoding)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_start();
     let mut warnings = Vec::new();
-    let root = match parse(text, limits, Mode::Strict) {
-        Ok(root) => root,
-        Err(DocumentError::Malformed) => {
-            warnings.push(Warning::Lax);
-            parse(text, limits, Mode::Lax)?
-        }
-        Err(error) => return Err(error),
-    };
+    let root = tree::read(bytes, limits, &mut warnings)?;
     let presence = Documents { warnings: &mut warnings }.presence(&root)?;
     Ok((presence, warnings))
 }

@@ -4,41 +4,41 @@
 //! bodies of SIP are UTF-8 (FreeSWITCH declares ISO-8859-1 and sends UTF-8).
 
 use super::Limits;
-use crate::presence::DocumentError;
+use crate::presence::{DocumentError, Warning};
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
 /// An element.
 #[derive(Debug, Default)]
-pub(super) struct Element {
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) attributes: Vec<Attribute>,
-    pub(super) children: Vec<Self>,
+pub(in crate::presence) struct Element {
+    pub(in crate::presence) namespace: String,
+    pub(in crate::presence) name: String,
+    pub(in crate::presence) attributes: Vec<Attribute>,
+    pub(in crate::presence) children: Vec<Self>,
     /// The text directly inside, references resolved.
-    pub(super) text: String,
+    pub(in crate::presence) text: String,
     /// `xml:lang` in scope.
-    pub(super) lang: Option<String>,
+    pub(in crate::presence) lang: Option<String>,
 }
 
 /// An attribute that is not a namespace declaration.
 #[derive(Debug)]
-pub(super) struct Attribute {
+pub(in crate::presence) struct Attribute {
     /// Empty for attributes without prefix.
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) value: String,
+    pub(in crate::presence) namespace: String,
+    pub(in crate::presence) name: String,
+    pub(in crate::presence) value: String,
 }
 
 impl Element {
     /// The value of the attribute `name` without a namespace.
-    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+    pub(in crate::presence) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|a| a.namespace.is_empty() && a.name == name).map(|a| a.value.as_str())
     }
 
     /// All text inside, children's included, trimmed.
-    pub(super) fn all_text(&self) -> String {
+    pub(in crate::presence) fn all_text(&self) -> String {
         let mut text = String::new();
         self.collect(&mut text);
         text.trim().to_owned()
@@ -54,7 +54,7 @@ impl Element {
 
 /// Whether a fault ends the reading or is read over.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
+enum Mode {
     Strict,
     Lax,
 }
@@ -70,8 +70,28 @@ struct Open {
     raw_name: String,
 }
 
+/// The root element of a document: read strictly, and where that fails laxly with a warning.
+pub(in crate::presence) fn read(
+    bytes: &[u8],
+    limits: &Limits,
+    warnings: &mut Vec<Warning>,
+) -> Result<Element, DocumentError> {
+    if bytes.len() > limits.bytes {
+        return Err(DocumentError::Limit("bytes"));
+    }
+    let text = core::str::from_utf8(bytes).map_err(|_| DocumentError::Encoding)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_start();
+    match parse(text, limits, Mode::Strict) {
+        Err(DocumentError::Malformed) => {
+            warnings.push(Warning::Lax);
+            parse(text, limits, Mode::Lax)
+        }
+        result => result,
+    }
+}
+
 /// The root element of `text`.
-pub(super) fn parse(text: &str, limits: &Limits, mode: Mode) -> Result<Element, DocumentError> {
+fn parse(text: &str, limits: &Limits, mode: Mode) -> Result<Element, DocumentError> {
     let mut reader = Reader::from_str(text);
     let config = reader.config_mut();
     config.expand_empty_elements = true;

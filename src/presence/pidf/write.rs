@@ -233,7 +233,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Text as content or attribute value. Characters that XML forbids are left out (XML 1.0 §2.2).
-fn escape(text: &str, into: &mut String) {
+pub(in crate::presence) fn escape(text: &str, into: &mut String) {
     for c in text.chars() {
         match c {
             '&' => into.push_str("&amp;"),
