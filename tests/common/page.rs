@@ -181,6 +181,30 @@ impl Page {
         answer.status().expect("an answer is a response")
     }
 
+    /// A message as another program writes it, line by line: `{call}`, `{tag}`, `{user}`, `{via}` and `{cseq}` stand for
+    /// Call-ID, From tag, the user of the Contact, Via and CSeq of our `request`, `{length}` for the size of
+    /// `body`. The status code of the answer, if there is one.
+    pub fn wire(&mut self, request: &Message, head: &str, body: &str) -> Option<u16> {
+        self.wire_bytes(request, head, body.as_bytes())
+    }
+
+    /// The same with a body of any bytes.
+    pub fn wire_bytes(&mut self, request: &Message, head: &str, body: &[u8]) -> Option<u16> {
+        let contact = request.contact().unwrap().uri;
+        let text = head
+            .replace("{call}", request.call_id())
+            .replace("{tag}", request.from().unwrap().tag().unwrap())
+            .replace("{user}", contact.user.as_deref().unwrap())
+            .replace("{via}", request.header(&Name::Via).unwrap())
+            .replace("{cseq}", request.header(&Name::CSeq).unwrap())
+            .replace("{length}", &body.len().to_string());
+        let before = self.sent.len();
+        let head = [text.trim_end(), "\n\n"].concat().replace('\n', "\r\n");
+        self.receive(&[head.as_bytes(), body].concat());
+        let answer = self.sent.get(before)?.status();
+        answer.inspect(|_| drop(self.sent.remove(before)))
+    }
+
     /// The view of a watch.
     #[track_caller]
     pub fn view(&self, id: WatchId) -> Rc<View> {
