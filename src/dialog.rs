@@ -123,6 +123,12 @@ impl Dialog {
         &self.remote_target
     }
 
+    /// The number of the last request that was taken from the peer.
+    #[must_use]
+    pub const fn remote_sequence(&self) -> u32 {
+        self.remote_sequence
+    }
+
     /// The number of the last request sent.
     #[must_use]
     pub const fn local_sequence(&self) -> u32 {

@@ -167,7 +167,17 @@ impl Authentication {
             .into_iter()
             .filter(|challenge| challenge.scheme == "digest" && algorithm(challenge).is_some())
             .collect();
-        let Some(first) = challenges.first() else { return Verdict::GiveUp(FailureCode::Algorithm) };
+        let Some(first) = challenges.first() else {
+            // FreeSWITCH refuses a nonce that it has dropped without a new one: once more, without credentials.
+            let held = self.sessions.len();
+            if response.header(&asker.challenge_header()).is_none() {
+                self.sessions.retain(|session| session.asker != asker);
+            }
+            return match self.sessions.len() < held {
+                true => Verdict::Retry,
+                false => Verdict::GiveUp(FailureCode::Algorithm),
+            };
+        };
         if matches!(self.credentials, Credentials::None) {
             return Verdict::GiveUp(FailureCode::NoCredentials);
         }

@@ -60,21 +60,23 @@ impl Agent {
             self.answer(request, 481, &[]);
             return;
         };
-        if request
-            .header(&Name::ContentEncoding)
-            .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
-        {
-            self.answer(request, 415, &[(Name::AcceptEncoding, "identity")]);
-            return;
-        }
+        let coding = request.header(&Name::ContentEncoding);
         let readable = match request.content_type() {
             Ok(Some(media)) => media.essence == PIDF,
             // A body without a type: taken for what was asked for.
             Ok(None) => true,
             Err(_) => false,
         };
-        if !request.body.is_empty() && !readable {
-            self.answer(request, 415, &[(Name::Accept, PIDF)]);
+        let refusal = if coding.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+            Some((Name::AcceptEncoding, "identity"))
+        } else if !request.body.is_empty() && !readable {
+            Some((Name::Accept, PIDF))
+        } else {
+            None
+        };
+        if let Some(takes) = refusal {
+            self.answer(request, 415, &[takes]);
+            self.miss_document(id);
             return;
         }
         let Some(subscription) = self.subscriptions.get_mut(id) else { return };

@@ -8,7 +8,7 @@ use super::{
     Agent, Cause, Event, Failure, FailureCode, RequestId, SubscriptionView, View, WatchId, Watching,
 };
 use crate::event::subscriber::{End, Notified, Plan, Subscriber, Update, Why};
-use crate::presence::{PIDF, Presence, pidf, status};
+use crate::presence::{DocumentError, PIDF, Presence, pidf, status};
 use crate::sip::{Message, Uri};
 use crate::time::Instant;
 use litemap::LiteMap;
@@ -277,6 +277,16 @@ impl Agent {
             }
             Role::Departed => {}
         }
+    }
+
+    /// A document came in a form that is not read, such as the `application/xpidf+xml` of Asterisk. The last good
+    /// state stays, and the application hears that it is not the newest.
+    pub(super) fn miss_document(&mut self, id: SubscriptionId) {
+        let Some(Role::Watch(watch)) = self.subscriptions.get(id).map(|s| &s.role) else { return };
+        let mut failure = Failure::new(FailureCode::BadDocument);
+        failure.uri = self.watches.get(*watch).map(|watch| watch.view.uri.clone());
+        failure.reason = Some(DocumentError::MediaType.to_string());
+        self.tell(Event::Error(failure));
     }
 
     /// The document in a body; `None` without one.

@@ -28,6 +28,12 @@ pub const TIMER_N: Duration = T1.times(64);
 /// A subscription that lived this long was not part of a loop: the next failure counts as the first.
 const SETTLED: Duration = Duration::from_secs(60);
 
+/// The pause before a refresh that looks whether a notifier has begun to count anew.
+const RESYNC: Duration = Duration::from_secs(4);
+
+/// Seconds that cannot be too brief for a SUBSCRIBE: the default of the package (RFC 3856 §6.4, RFC 6665 §4.2.1.1).
+const AMPLE: u32 = 3600;
+
 /// What to subscribe to.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -378,7 +384,11 @@ impl Subscriber {
         match status {
             // Not the end of a subscription: it would be made longer.
             423 if !self.corrected.expires && request.expires() != Some(0) => {
-                let least = response.min_expires().filter(|least| *least > self.plan.expires)?;
+                // Asterisk does not say how long is long enough.
+                let least = response.min_expires().unwrap_or(AMPLE);
+                if least <= self.plan.expires {
+                    return None;
+                }
                 self.corrected.expires = true;
                 self.plan.expires = least;
                 let mut next = self.again(request, now);
@@ -450,11 +460,17 @@ impl Subscriber {
         random: &mut Random,
         now: Instant,
     ) -> Result<Notified, u16> {
-        let Ok(Some(event)) = notify.event() else { return Err(489) };
-        if !event.package.eq_ignore_ascii_case(&self.plan.event.package) {
-            return Err(489);
+        let Ok(event) = notify.event() else { return Err(489) };
+        // flexisip writes `Presence`; servers of the liblinphone family may leave the header out.
+        if let Some(event) = event {
+            if !event.package.eq_ignore_ascii_case(&self.plan.event.package) {
+                return Err(489);
+            }
+            if event.id != self.plan.event.id {
+                return Err(481);
+            }
         }
-        if event.id != self.plan.event.id || matches!(self.state, State::Idle | State::Over) {
+        if matches!(self.state, State::Idle | State::Over) {
             return Err(481);
         }
         let Ok(Some(header)) = notify.subscription_state() else { return Err(400) };
@@ -464,7 +480,14 @@ impl Subscriber {
                 if dialog.remote_tag() != from.tag() {
                     return Err(481);
                 }
-                dialog.handle_sequence(cseq.number).map_err(|_| 500_u16)?;
+                if dialog.handle_sequence(cseq.number).is_err() {
+                    // FreeSWITCH counts by the clock and begins anew at New Year: a refresh shows whether the dialog
+                    // still works, or Timer N makes another. An equal number is only a copy.
+                    if cseq.number < dialog.remote_sequence() && self.timer_n.is_none() {
+                        self.refresh_at = earliest(self.refresh_at, Some(now + RESYNC));
+                    }
+                    return Err(500);
+                }
                 if let Ok(contact) = notify.contact() {
                     dialog.handle_target(&contact.uri);
                 }
