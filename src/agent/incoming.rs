@@ -1,5 +1,6 @@
 //! What the server sends unasked: NOTIFY, OPTIONS, and what is to be refused (RFC 3261 §8.2).
 
+use super::registration::SUPPORTED;
 use super::{Agent, Direction, Event, Failure, FailureCode, Output};
 use crate::presence::PIDF;
 use crate::sip::{Message, Method, Name, ParseError};
@@ -82,7 +83,12 @@ impl Agent {
         let Some(subscription) = self.subscriptions.get_mut(id) else { return };
         match subscription.subscriber.handle_notify(request, &mut self.random, now) {
             Ok(notified) => {
-                self.answer(request, 200, &[]);
+                match self.gruu(now).map(str::to_owned) {
+                    Some(gruu) => {
+                        self.answer(request, 200, &[(Name::Contact, &gruu), (Name::Supported, SUPPORTED)]);
+                    }
+                    None => self.answer(request, 200, &[]),
+                }
                 self.deliver(id, notified, &request.body, now);
             }
             Err(489) => self.answer(request, 489, &[(Name::AllowEvents, "presence")]),

@@ -34,13 +34,15 @@ pub(super) struct Link {
     backoff: Backoff,
     servers: Vec<String>,
     server: usize,
+    /// How many servers have put off our registration in a row, and had another tried instead.
+    skipped: usize,
 }
 
 impl Link {
     /// A link that is to be opened: take [`Self::url`].
     pub(super) fn new(servers: Vec<String>, now: Instant) -> Self {
         let state = State::Connecting { give_up_at: now + OPENING };
-        Self { state, backoff: Backoff::default(), servers, server: 0 }
+        Self { state, backoff: Backoff::default(), servers, server: 0, skipped: 0 }
     }
 
     /// The server whose turn it is.
@@ -73,6 +75,21 @@ impl Link {
     /// The server answered something: the connection is worth its name, and the next failure is the first.
     pub(super) const fn handle_heard(&mut self) {
         self.backoff.reset();
+    }
+
+    /// The server has taken our registration.
+    pub(super) const fn handle_registered(&mut self) {
+        self.skipped = 0;
+    }
+
+    /// This server puts us off (503): the next takes its turn, if there is one that has not done so too.
+    pub(super) const fn skip(&mut self) -> bool {
+        let another = self.skipped + 1 < self.servers.len();
+        if another {
+            self.skipped += 1;
+            self.server = (self.server + 1) % self.servers.len();
+        }
+        another
     }
 
     /// The connection is gone, or was not to be had. Returns why, and when it is tried again; the next server takes

@@ -92,10 +92,10 @@ impl Agent {
             let mut registered = contact.clone();
             if !config.instance.is_empty() {
                 let instance = ["\"<", &config.instance, ">\""].concat();
-                registered.params.set("+sip.instance", Some(&instance));
-                registered.params.set("reg-id", Some("1"));
+                registered.params.set(registration::INSTANCE, Some(&instance));
+                registered.params.set(registration::REG_ID, Some("1"));
             }
-            Registration::new(config.aor.clone(), from.clone(), registered, config.expires, &mut random)
+            Registration::new(from.clone(), registered, config.expires, &mut random)
         });
         let publication = Publication::new(&config, &from, &mut random);
         let link = Link::new(config.servers.clone(), now);

@@ -1,10 +1,16 @@
-//! REGISTER: makes this page reachable under its address (RFC 3261 §10.2), again over each new connection.
+//! REGISTER: makes this page reachable under its address (RFC 3261 §10.2), again over each new connection, as one
+//! flow of RFC 5626; what the registrar gives it as a GRUU (RFC 5627).
 
 use crate::dialog;
 use crate::event::Backoff;
 use crate::random::Random;
 use crate::sip::{CSeq, Message, Method, Name, NameAddr, Uri};
 use crate::time::{Duration, Instant};
+
+/// Names this device in a Contact (RFC 5626 §4.1).
+pub(super) const INSTANCE: &str = "+sip.instance";
+/// Names the flow in a Contact; there is one at a time (RFC 5626 §4.2).
+pub(super) const REG_ID: &str = "reg-id";
 
 /// What came of a response.
 #[derive(Debug)]
@@ -18,7 +24,6 @@ pub(super) enum Update {
 /// The registration of one contact.
 #[derive(Debug)]
 pub(super) struct Registration {
-    aor: Uri,
     from: NameAddr,
     contact: NameAddr,
     expires: u32,
@@ -31,19 +36,39 @@ pub(super) struct Registration {
     due_at: Option<Instant>,
     backoff: Backoff,
     corrected: bool,
+    /// Contact of other requests: the GRUU in angle brackets, as the registrar wrote it (RFC 5627 §4.2).
+    gruu: Option<String>,
+    /// When the registrar forgets the contact unless it is refreshed.
+    lapses_at: Instant,
+}
+
+/// The extensions that each request offers (RFC 5626 §4.3, RFC 5627 §4.4).
+pub(super) const SUPPORTED: &str = "outbound, gruu";
+
+/// A request of `method` to the server itself, outside any dialog.
+pub(super) fn to_server(
+    method: Method,
+    from: &NameAddr,
+    call_id: String,
+    number: u32,
+    random: &mut Random,
+) -> Message {
+    let mut server = Uri::sip_host(&from.uri.host);
+    server.scheme = from.uri.scheme.clone();
+    server.port = from.uri.port;
+    let mut request = Message::request(method.clone(), server);
+    request.push(Name::MaxForwards, "70");
+    request.push(Name::To, NameAddr::new(from.uri.clone()).to_string());
+    request.push(Name::From, from.clone().with_tag(&random.token()).to_string());
+    request.push(Name::CallId, call_id);
+    request.push(Name::CSeq, CSeq { number, method }.to_string());
+    request
 }
 
 impl Registration {
     /// `contact` is ours with its instance parameters; one Call-ID serves for all (RFC 3261 §10.2).
-    pub(super) fn new(
-        aor: Uri,
-        from: NameAddr,
-        contact: NameAddr,
-        expires: u32,
-        random: &mut Random,
-    ) -> Self {
+    pub(super) fn new(from: NameAddr, contact: NameAddr, expires: u32, random: &mut Random) -> Self {
         Self {
-            aor,
             from,
             contact,
             expires,
@@ -56,7 +81,19 @@ impl Registration {
             due_at: None,
             backoff: Backoff::default(),
             corrected: false,
+            gruu: None,
+            lapses_at: Instant::default(),
         }
+    }
+
+    /// Contact of other requests, while the registration that gave it stands (RFC 5627 §4.4).
+    pub(super) fn gruu(&self, now: Instant) -> Option<&str> {
+        self.gruu.as_deref().filter(|_| now < self.lapses_at)
+    }
+
+    /// Whether the registrar has taken our contact over this connection.
+    pub(super) const fn is_registered(&self) -> bool {
+        self.registered
     }
 
     /// Whether the registrar may hold our contact, or is about to.
@@ -73,18 +110,12 @@ impl Registration {
         self.in_flight = true;
         self.corrected = false;
         self.sequence += 1;
-        let mut registrar = Uri::sip_host(&self.aor.host);
-        registrar.scheme = self.aor.scheme.clone();
-        registrar.port = self.aor.port;
-        let mut request = Message::request(Method::Register, registrar);
-        request.push(Name::MaxForwards, "70");
-        request.push(Name::To, NameAddr::new(self.aor.clone()).to_string());
-        request.push(Name::From, self.from.clone().with_tag(&random.token()).to_string());
-        request.push(Name::CallId, self.call_id.clone());
-        request.push(Name::CSeq, CSeq { number: self.sequence, method: Method::Register }.to_string());
+        let call_id = self.call_id.clone();
+        let mut request = to_server(Method::Register, &self.from, call_id, self.sequence, random);
         request.push(Name::Contact, self.contact.to_string());
         request.push(Name::Expires, if self.leaving { "0".to_owned() } else { self.expires.to_string() });
-        request.push(Name::Supported, "path, outbound, gruu");
+        let outbound = self.contact.params.contains(REG_ID);
+        request.push(Name::Supported, if outbound { "path, outbound, gruu" } else { "path, gruu" });
         Some(request)
     }
 
@@ -104,13 +135,22 @@ impl Registration {
     ) -> Update {
         self.in_flight = false;
         let status = response.and_then(Message::status);
+        let (granted, gruu) = response.map_or((0, None), |response| self.granted(response));
         match (status, response) {
             // A success that grants no time is none: to register again at once would be to do so for ever.
-            (Some(200..=299), Some(response)) if self.leaving || self.granted(response) > 0 => {
+            (Some(200..=299), _) if self.leaving || granted > 0 => {
                 self.backoff.reset();
                 self.registered = !self.leaving;
-                let granted = Duration::from_secs(u64::from(self.granted(response)));
+                self.gruu = gruu;
+                let granted = Duration::from_secs(u64::from(granted));
+                self.lapses_at = now + granted;
                 self.due_at = self.registered.then(|| now + granted.part(2).max(Duration::from_secs(1)));
+                Update::Done
+            }
+            // The first hop does not know flows: without, this contact is as good as any (RFC 5626 §4.2.1).
+            (Some(439), _) if self.contact.params.contains(REG_ID) && !self.leaving => {
+                self.contact.params.remove(REG_ID);
+                self.ready = true;
                 Update::Done
             }
             (Some(423), Some(response)) if !self.corrected && !self.leaving => {
@@ -130,30 +170,46 @@ impl Registration {
                 // Who leaves has done what could be done.
                 self.registered &= !self.leaving;
                 let passing = !matches!(status, Some(400..=407 | 409..=479 | 600..=699));
-                let floor = response.and_then(Message::retry_after).unwrap_or(0);
+                let floor = response.and_then(Message::retry_after);
                 if passing && !self.leaving {
-                    let wait = self.backoff.next(Duration::from_secs(30), Duration::from_secs(1800), random);
-                    self.due_at = Some(now + wait.max(Duration::from_secs(u64::from(floor))));
+                    // The waits of RFC 5626 §4.5, but that 0 seconds are at once, one time (§4.2.1).
+                    let at_once = floor == Some(0) && self.backoff.failures() == 0;
+                    let wait = self.backoff.next(Duration::from_secs(60), Duration::from_secs(1800), random);
+                    let floor = Duration::from_secs(u64::from(floor.unwrap_or(0)));
+                    self.due_at = Some(now + if at_once { floor } else { wait.max(floor) });
                 }
                 Update::Failed { status, retry_at: self.due_at }
             }
         }
     }
 
-    /// What the registrar granted our contact: its own `expires`, else the header, else what we asked for
-    /// (RFC 3261 §10.2.4).
-    fn granted(&self, response: &Message) -> u32 {
+    /// For how many seconds the registrar holds our contact: its own `expires`, else the header, else what we asked
+    /// for (RFC 3261 §10.2.4). And the GRUU it has. A registrar that writes contacts anew keeps the instance.
+    fn granted(&self, response: &Message) -> (u32, Option<String>) {
         let contacts = response.addresses(&Name::Contact).unwrap_or_default();
-        contacts
+        let ours = &self.contact;
+        let same = |contact: &&NameAddr, name| {
+            let value = ours.params.value(name);
+            value.is_some() && contact.params.value(name) == value
+        };
+        let own = contacts
             .iter()
-            .find(|contact| contact.uri.equivalent(&self.contact.uri))
-            .and_then(|contact| contact.params.value("expires")?.parse().ok())
-            .or_else(|| response.expires())
-            .unwrap_or(self.expires)
+            .find(|contact| contact.uri.equivalent(&ours.uri))
+            .or_else(|| contacts.iter().find(|contact| same(contact, INSTANCE) && same(contact, REG_ID)));
+        let value = |name| own.and_then(|own| own.params.value(name));
+        let granted = value("expires").and_then(|seconds| seconds.parse().ok());
+        let granted = granted.or_else(|| response.expires()).unwrap_or(self.expires);
+        let gruu = value("pub-gruu").or_else(|| value("temp-gruu")).map(|quoted| quoted.trim_matches('"'));
+        let gruu = gruu.filter(|gruu| Uri::parse(gruu).is_ok()).map(|gruu| ["<", gruu, ">"].concat());
+        (granted, gruu)
     }
 
     /// The connection is gone, and the contact with it.
-    pub(super) const fn handle_disconnected(&mut self) {
+    pub(super) fn handle_disconnected(&mut self) {
+        // The next first hop may know flows again; the same reg-id replaces this one (RFC 5626 §4.5).
+        if self.contact.params.contains(INSTANCE) {
+            self.contact.params.set(REG_ID, Some("1"));
+        }
         self.ready = !self.leaving;
         self.in_flight = false;
         self.registered = false;

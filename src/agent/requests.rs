@@ -1,7 +1,7 @@
 //! Requests of an agent on their way out, and what their final responses do.
 
 use super::authentication::{Attempt, Verdict};
-use super::registration;
+use super::registration::{self, SUPPORTED};
 use super::subscriptions::SubscriptionId;
 use super::{Agent, ChallengeId, Challenged, Direction, Event, Failure, FailureCode, Output, RequestId};
 use crate::event::publisher::{self, Why};
@@ -39,13 +39,21 @@ impl Agent {
         self.send(Owner::Registration, request, Attempt::default(), now);
     }
 
-    pub(super) fn send_publication(&mut self, request: Message, now: Instant) {
+    pub(super) fn send_publication(&mut self, mut request: Message, now: Instant) {
+        request.push(Name::Supported, SUPPORTED);
         self.send(Owner::Publication, request, Attempt::default(), now);
     }
 
     pub(super) fn send_subscription(&mut self, id: SubscriptionId, mut request: Message, now: Instant) {
-        request.set(Name::Contact, self.contact.to_string());
+        let contact = self.gruu(now).map_or_else(|| self.contact.to_string(), str::to_owned);
+        request.set(Name::Contact, contact);
+        request.push(Name::Supported, SUPPORTED);
         self.send(Owner::Subscription(id), request, Attempt::default(), now);
+    }
+
+    /// The GRUU that the registrar has given, in angle brackets: Contact of requests and of their answers.
+    pub(super) fn gruu(&self, now: Instant) -> Option<&str> {
+        self.registration.as_ref().and_then(|registration| registration.gruu(now))
     }
 
     /// Puts on what every request has, and opens its transaction.
@@ -213,15 +221,28 @@ impl Agent {
         now: Instant,
     ) {
         let Some(registration) = &mut self.registration else { return };
+        let was_registered = registration.is_registered();
         match registration.handle_response(&job.request, response, &mut self.random, now) {
-            registration::Update::Done => {}
+            registration::Update::Done => {
+                if registration.is_registered() {
+                    self.link.handle_registered();
+                }
+            }
             registration::Update::Resend(request) => self.resend(job, request, now),
             registration::Update::Failed { status, retry_at } => {
                 let code = code.unwrap_or_else(|| status.map_or(FailureCode::Timeout, refusal));
                 let mut failure = describe(code, response);
                 failure.retry_at = retry_at;
                 failure.uri = Some(self.config.aor.to_string());
+                let reason = failure.reason.clone().unwrap_or_default();
                 self.tell(Event::Error(failure));
+                // Who has registered keeps the connection and waits (RFC 5626 §4.2.2).
+                let asks_to_wait = status == Some(503) && response.is_some_and(|r| r.retry_after().is_some());
+                if asks_to_wait && !was_registered && self.link.skip() {
+                    self.outputs.push_back(Output::Close);
+                    let failure = self.link.handle_disconnected(0, &reason, &mut self.random, now);
+                    self.lose(failure, now);
+                }
             }
         }
     }
