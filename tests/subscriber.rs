@@ -79,6 +79,8 @@ fn a_notify_without_a_body_makes_the_watcher_ask() {
     // As Kamailio does when the last publication has run out: the document stays, and the whole state is asked for.
     assert_eq!(page.notify(&subscribe, "active;expires=600", ""), 200);
     assert_eq!(page.view(id).summary.status, Status::Busy);
+    assert!(page.is_silent(), "a SUBSCRIBE has just been sent");
+    page.seconds(4);
     let refresh = page.next_sent();
     assert_eq!((refresh.method(), refresh.call_id()), (Method::Subscribe, subscribe.call_id()));
     page.accept(&refresh, 600);

@@ -244,7 +244,7 @@ impl Agent {
                     self.tell(Event::Error(failure));
                 }
                 if let Some(subscription) = self.subscriptions.get_mut(id).filter(|_| ask) {
-                    subscription.subscriber.refresh();
+                    subscription.subscriber.refresh(now);
                 }
                 match notified.end {
                     Some(end) => self.handle_end(id, end, None, None),

@@ -28,8 +28,8 @@ pub const TIMER_N: Duration = T1.times(64);
 /// A subscription that lived this long was not part of a loop: the next failure counts as the first.
 const SETTLED: Duration = Duration::from_secs(60);
 
-/// The pause before a refresh that looks whether a notifier has begun to count anew.
-const RESYNC: Duration = Duration::from_secs(4);
+/// Between a SUBSCRIBE and one that a NOTIFY makes necessary: no notifier can make us ask without end.
+const PAUSE: Duration = Duration::from_secs(4);
 
 /// Seconds that cannot be too brief for a SUBSCRIBE: the default of the package (RFC 3856 §6.4, RFC 6665 §4.2.1.1).
 const AMPLE: u32 = 3600;
@@ -127,6 +127,7 @@ pub struct Subscriber {
     ready: bool,
     in_flight: bool,
     anew: bool,
+    sent_at: Instant,
     timer_n: Option<Instant>,
     expires_at: Option<Instant>,
     refresh_at: Option<Instant>,
@@ -158,6 +159,7 @@ impl Subscriber {
             ready: true,
             in_flight: false,
             anew: true,
+            sent_at: Instant::default(),
             timer_n: None,
             expires_at: None,
             refresh_at: None,
@@ -227,6 +229,7 @@ impl Subscriber {
         self.in_flight = true;
         self.refresh_at = None;
         self.timer_n = Some(now + TIMER_N);
+        self.sent_at = now;
         Some(request)
     }
 
@@ -265,11 +268,12 @@ impl Subscriber {
         }
     }
 
-    /// Sends a SUBSCRIBE now, to be told the whole state.
-    pub const fn refresh(&mut self) {
-        if matches!(self.state, State::Pending | State::Active) && !self.in_flight {
-            self.refresh_at = None;
-            self.ready = true;
+    /// Sends a SUBSCRIBE to be told the whole state: now, unless the last one is fresh or the answer to it still due.
+    pub fn refresh(&mut self, now: Instant) {
+        if matches!(self.state, State::Pending | State::Active) && !self.in_flight && self.timer_n.is_none() {
+            let at = self.sent_at + PAUSE;
+            self.ready |= at <= now;
+            self.refresh_at = earliest(self.refresh_at, Some(at)).filter(|_| !self.ready);
         }
     }
 
@@ -483,8 +487,8 @@ impl Subscriber {
                 if dialog.handle_sequence(cseq.number).is_err() {
                     // FreeSWITCH counts by the clock and begins anew at New Year: a refresh shows whether the dialog
                     // still works, or Timer N makes another. An equal number is only a copy.
-                    if cseq.number < dialog.remote_sequence() && self.timer_n.is_none() {
-                        self.refresh_at = earliest(self.refresh_at, Some(now + RESYNC));
+                    if cseq.number < dialog.remote_sequence() {
+                        self.refresh(now);
                     }
                     return Err(500);
                 }
