@@ -188,7 +188,7 @@ impl Agent {
         if let Some(registration) = &mut self.registration {
             registration.handle_disconnected();
         }
-        self.lose_subscriptions(&failure, now);
+        self.lose_subscriptions(&failure);
         if self.closing.is_some() {
             self.finish();
             return;

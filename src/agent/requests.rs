@@ -6,7 +6,7 @@ use super::subscriptions::SubscriptionId;
 use super::{Agent, ChallengeId, Challenged, Direction, Event, Failure, FailureCode, Output, RequestId};
 use crate::event::publisher::{self, Why};
 use crate::sip::auth::Secret;
-use crate::sip::{Message, Name};
+use crate::sip::{Message, Name, Uri};
 use crate::time::Instant;
 
 /// Whose request it is.
@@ -45,8 +45,6 @@ impl Agent {
     }
 
     pub(super) fn send_subscription(&mut self, id: SubscriptionId, mut request: Message, now: Instant) {
-        let contact = self.gruu(now).map_or_else(|| self.contact.to_string(), str::to_owned);
-        request.set(Name::Contact, contact);
         request.push(Name::Supported, SUPPORTED);
         self.send(Owner::Subscription(id), request, Attempt::default(), now);
     }
@@ -58,6 +56,16 @@ impl Agent {
 
     /// Puts on what every request has, and opens its transaction.
     fn send(&mut self, owner: Owner, mut request: Message, attempt: Attempt, now: Instant) {
+        if let Owner::Subscription(_) = owner {
+            let mut contact = self.gruu(now).map_or_else(|| self.contact.to_string(), str::to_owned);
+            // Who is asked over TLS is to answer over TLS (RFC 3261 §8.1.1.8).
+            let secure = request.request_uri().is_some_and(Uri::is_secure)
+                || request.header(&Name::Route).is_some_and(|route| route.contains("<sips:"));
+            if secure && contact.starts_with("<sip:") {
+                contact.insert(4, 's');
+            }
+            request.set(Name::Contact, contact);
+        }
         if !self.config.user_agent.is_empty() {
             request.set(Name::UserAgent, self.config.user_agent.clone());
         }

@@ -4,7 +4,7 @@ use super::subscriptions::SubscriptionId;
 use super::{Cause, SubscriptionView, View, Watching};
 use crate::presence::{Presence, Status, Summary, status};
 use crate::sip::Uri;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use std::rc::Rc;
 
 pub(super) struct Watch {
@@ -88,7 +88,7 @@ impl Watch {
 
     /// What is known, if it says anything new.
     pub(super) fn news(&mut self, cause: Cause) -> Option<Rc<View>> {
-        let view = View {
+        let mut view = View {
             uri: self.view.uri.clone(),
             summary: self.summary.clone(),
             presence: self.presence.clone(),
@@ -111,7 +111,12 @@ impl Watch {
             && old.summary == view.summary
             && old.presence == view.presence;
         if same {
-            return None;
+            // A renewal is no change of the presentity. A second more or less is the way of the message.
+            let (old, new) = (old.subscription.expires?, self.expires?);
+            if self.stale || new.since(old).max(old.since(new)) <= Duration::from_secs(2) {
+                return None;
+            }
+            view.cause = Cause::Resync;
         }
         self.view = Rc::new(view);
         Some(Rc::clone(&self.view))

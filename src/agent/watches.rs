@@ -158,13 +158,10 @@ impl Agent {
     }
 
     fn subscribe(&mut self, target: &Uri, expires: u32, role: Role) -> SubscriptionId {
-        let plan = Plan {
-            target: target.clone(),
-            from: self.from.clone(),
-            event: Self::presence_event(),
-            accept: PIDF,
-            expires,
-        };
+        let mut target = target.clone();
+        target.clean();
+        let plan =
+            Plan { target, from: self.from.clone(), event: Self::presence_event(), accept: PIDF, expires };
         self.subscriptions.insert(Subscriber::new(plan), role)
     }
 
@@ -192,7 +189,8 @@ impl Agent {
         now: Instant,
     ) {
         match update {
-            Update::Nothing => {}
+            Update::Nothing => self.renew(id, None),
+            Update::Unchanged => self.renew(id, Some(now)),
             Update::Resend(request) => self.resend(job, request, now),
             Update::Ended(end) => self.handle_end(id, end, response, code),
             Update::Postponed(end) => {
@@ -205,6 +203,21 @@ impl Agent {
             }
         }
         self.subscriptions.settle(id);
+    }
+
+    /// A SUBSCRIBE was accepted: the subscription may last longer. With `unchanged`, what is known was confirmed then.
+    fn renew(&mut self, id: SubscriptionId, unchanged: Option<Instant>) {
+        let Some(subscription) = self.subscriptions.get(id) else { return };
+        let Role::Watch(watch_id) = subscription.role else { return };
+        let Some(watch) = self.watches.all.get_mut(&watch_id) else { return };
+        watch.expires = subscription.subscriber.expires_at();
+        if unchanged.is_some() {
+            watch.as_of = unchanged;
+            watch.stale = false;
+            let pending = subscription.subscriber.is_pending();
+            watch.stand(if pending { Watching::Pending } else { Watching::Active }, None, None);
+        }
+        self.announce(watch_id, Cause::Resync);
     }
 
     /// A NOTIFY was accepted: tell whom it concerns.
@@ -225,6 +238,7 @@ impl Agent {
                 let (mut unreadable, mut ask) = (None, false);
                 match document {
                     Some(Ok(presence)) => watch.take(Some(presence), now),
+                    None if notified.unchanged => {}
                     None if notified.answers && notified.end.is_none() => watch.take(None, now),
                     // The document before stays valid (RFC 3856 §6.8). But servers also send this when the last
                     // publication has run out: ask for the whole state.
@@ -240,6 +254,9 @@ impl Agent {
                 watch.expires = expires_at;
                 watch.stand(Watching::from(&notified.state), None, None);
                 if let Some(mut failure) = unreadable {
+                    if let Some(subscription) = self.subscriptions.get_mut(id) {
+                        subscription.subscriber.forget_entity();
+                    }
                     failure.uri = Some(watch.view.uri.clone());
                     self.tell(Event::Error(failure));
                 }
@@ -369,12 +386,12 @@ impl Agent {
     }
 
     /// The connection is gone: what was known may be old from the moment the server was last heard.
-    pub(super) fn lose_subscriptions(&mut self, failure: &Failure, now: Instant) {
+    pub(super) fn lose_subscriptions(&mut self, failure: &Failure) {
         self.end_fetches(failure);
         for id in self.subscriptions.ids() {
             if let Some(subscription) = self.subscriptions.get_mut(id) {
                 // An end tells nothing here: below, every watch hears of the loss.
-                let _ = subscription.subscriber.handle_disconnected(&mut self.random, now);
+                let _ = subscription.subscriber.handle_disconnected();
                 self.subscriptions.settle(id);
             }
         }

@@ -25,6 +25,9 @@ use crate::transaction::T1;
 /// Timer N: a SUBSCRIBE that brought no NOTIFY by then has failed (RFC 6665 §4.1.2.4).
 pub const TIMER_N: Duration = T1.times(64);
 
+/// Addresses that redirections may lead one attempt to.
+const MOST_TARGETS: usize = 8;
+
 /// A subscription that lived this long was not part of a loop: the next failure counts as the first.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -95,6 +98,8 @@ pub enum Update {
     Nothing,
     /// Send this in a new transaction: the same request, corrected.
     Resend(Message),
+    /// The notifier confirmed that nothing has changed since its last NOTIFY (RFC 5839 §5.2).
+    Unchanged,
     /// The subscription or the attempt is over.
     Ended(End),
     /// A refresh failed. The subscription lives until it expires, and the refresh is tried again.
@@ -110,6 +115,8 @@ pub struct Notified {
     pub anew: bool,
     /// It answers a SUBSCRIBE, and so carries the whole state: no body means that there is none (RFC 6665 §4.2.1.2).
     pub answers: bool,
+    /// No body because the last one still holds (RFC 5839 §6.2).
+    pub unchanged: bool,
     /// The subscription is over.
     pub end: Option<End>,
 }
@@ -133,6 +140,10 @@ pub struct Subscriber {
     refresh_at: Option<Instant>,
     retry_at: Option<Instant>,
     alive_since: Option<Instant>,
+    /// A NOTIFY has said when it expires since the last SUBSCRIBE was made: a 2xx that comes later is older.
+    told: bool,
+    /// The entity-tag of the last NOTIFY (RFC 5839 §5.3).
+    entity_tag: Option<String>,
     backoff: Backoff,
     corrected: Corrected,
 }
@@ -142,6 +153,9 @@ pub struct Subscriber {
 struct Corrected {
     expires: bool,
     scheme: bool,
+    /// Where redirections lead, in the order of trying, and how many of these were tried (RFC 3261 §8.1.3.4).
+    targets: Vec<Uri>,
+    tried: usize,
 }
 
 impl Subscriber {
@@ -165,6 +179,8 @@ impl Subscriber {
             refresh_at: None,
             retry_at: None,
             alive_since: None,
+            told: false,
+            entity_tag: None,
             backoff: Backoff::default(),
             corrected: Corrected::default(),
         }
@@ -193,6 +209,12 @@ impl Subscriber {
     #[must_use]
     pub fn owns(&self, request: &Message) -> bool {
         self.key().is_some_and(|(call_id, _)| call_id == request.call_id())
+    }
+
+    /// Whether the notifier has not decided yet.
+    #[must_use]
+    pub const fn is_pending(&self) -> bool {
+        matches!(self.state, State::Pending)
     }
 
     /// When the subscription ends unless it is renewed.
@@ -225,6 +247,10 @@ impl Subscriber {
         request.push(Name::Event, self.plan.event.to_string());
         request.push(Name::Accept, self.plan.accept);
         request.push(Name::Expires, expires.to_string());
+        if let Some(tag) = &self.entity_tag {
+            request.push(Name::SuppressIfMatch, tag.clone());
+        }
+        self.told = false;
         self.ready = false;
         self.in_flight = true;
         self.refresh_at = None;
@@ -243,6 +269,7 @@ impl Subscriber {
         self.anew = true;
         self.retry_at = None;
         self.expires_at = None;
+        self.entity_tag = None;
         self.corrected = Corrected::default();
         let mut request = Message::request(Method::Subscribe, self.plan.target.clone());
         request.push(Name::MaxForwards, "70");
@@ -268,8 +295,14 @@ impl Subscriber {
         }
     }
 
+    /// What the last NOTIFY brought is not known: the next SUBSCRIBE asks for it whatever its entity-tag.
+    pub fn forget_entity(&mut self) {
+        self.entity_tag = None;
+    }
+
     /// Sends a SUBSCRIBE to be told the whole state: now, unless the last one is fresh or the answer to it still due.
     pub fn refresh(&mut self, now: Instant) {
+        self.forget_entity();
         if matches!(self.state, State::Pending | State::Active) && !self.in_flight && self.timer_n.is_none() {
             let at = self.sent_at + PAUSE;
             self.ready |= at <= now;
@@ -309,16 +342,12 @@ impl Subscriber {
         }
         self.in_flight = false;
         let status = response.status().unwrap_or(500);
-        if status == 204 && self.state == State::Leaving && !self.ready {
-            // It promises that no NOTIFY comes.
-            return Update::Ended(self.finish());
-        }
         if (200..300).contains(&status) {
-            self.handle_success(request, response, status, now);
-            return Update::Nothing;
+            return self.handle_success(request, response, status, now);
         }
-        if let Some(corrected) = self.correct(request, response, status, now) {
-            return Update::Resend(corrected);
+        let corrected = self.correct(request, response, status, now);
+        if let Some(next) = corrected.or_else(|| self.redirect(request, response, status, now)) {
+            return Update::Resend(next);
         }
         let retry_after = response.retry_after().map(|s| Duration::from_secs(u64::from(s)));
         // A NOTIFY has made the dialog before another branch of the fork refused the first SUBSCRIBE: that ends nothing.
@@ -342,17 +371,17 @@ impl Subscriber {
         }
     }
 
-    fn handle_success(&mut self, request: &Message, response: &Message, status: u16, now: Instant) {
-        // Without a dialog there is nothing that could be unchanged: the first NOTIFY is still due.
-        if status == 204 && self.state != State::NotifyWait {
-            self.timer_n = None;
+    fn handle_success(&mut self, request: &Message, response: &Message, status: u16, now: Instant) -> Update {
+        if status == 204 && self.state == State::Leaving && !self.ready {
+            // It promises that no NOTIFY comes.
+            return Update::Ended(self.finish());
         }
         // A 2xx of another branch of the fork only ends the transaction (RFC 6665 §5.4.9).
         let tag = response.to().ok().and_then(|to| to.tag().map(str::to_owned));
         if let Some(dialog) = &mut self.dialog {
             if dialog.remote_tag() != tag.as_deref() {
                 self.schedule_refresh(now);
-                return;
+                return Update::Nothing;
             }
             if let Ok(contact) = response.contact() {
                 dialog.handle_target(&contact.uri);
@@ -368,13 +397,22 @@ impl Subscriber {
                 if self.alive_since.is_some_and(|since| now.since(since) >= SETTLED) {
                     self.backoff.reset();
                 }
-                if let Some(granted) = response.expires().filter(|_| asked > 0) {
+                let granted = response.expires().filter(|_| asked > 0 && (!self.told || status == 204));
+                if let Some(granted) = granted {
                     self.expires_at = Some(now + Duration::from_secs(u64::from(granted.min(asked))));
                 }
                 self.schedule_refresh(now);
+                // After a gap, who did not name what it knows cannot be told that this is unchanged.
+                if status == 204 && (!self.anew || request.header(&Name::SuppressIfMatch).is_some()) {
+                    self.timer_n = None;
+                    self.anew = false;
+                    return Update::Unchanged;
+                }
             }
+            // Without a dialog there is nothing that could be unchanged: 204 is as 200 (RFC 5839 §7.1).
             State::NotifyWait | State::Leaving | State::Idle | State::Over => {}
         }
+        Update::Nothing
     }
 
     /// The request with the one thing changed that the response asks for: 423 and 416 (RFC 3261 §8.1.3.5).
@@ -414,6 +452,46 @@ impl Subscriber {
         }
     }
 
+    /// The first SUBSCRIBE to the next of the targets that redirections have named (RFC 3261 §8.1.3.4).
+    fn redirect(
+        &mut self,
+        request: &Message,
+        response: &Message,
+        status: u16,
+        now: Instant,
+    ) -> Option<Message> {
+        if self.state != State::NotifyWait || !self.wanted || status >= 600 {
+            return None;
+        }
+        // 305 and 380 lead to something else.
+        if status <= 302 {
+            self.learn_targets(response);
+        }
+        let uri = self.corrected.targets.get(self.corrected.tried)?.clone();
+        self.corrected.tried += 1;
+        let mut next = self.again(request, now);
+        next.start = StartLine::Request { method: Method::Subscribe, uri };
+        Some(next)
+    }
+
+    /// Takes the Contacts of a redirection, the highest q first; none twice, and none that leaves TLS.
+    fn learn_targets(&mut self, response: &Message) {
+        let mut contacts = response.addresses(&Name::Contact).unwrap_or_default();
+        // The text of a q sorts as its value does.
+        contacts.sort_by(|a, b| b.params.value("q").unwrap_or("1").cmp(a.params.value("q").unwrap_or("1")));
+        for contact in contacts {
+            let mut uri = contact.uri;
+            uri.clean();
+            let fits = uri.is_secure() || (uri.scheme == Scheme::Sip && !self.plan.target.is_secure());
+            let targets = &mut self.corrected.targets;
+            let is_new =
+                !uri.equivalent(&self.plan.target) && !targets.iter().any(|known| known.equivalent(&uri));
+            if fits && is_new && targets.len() < MOST_TARGETS {
+                targets.push(uri);
+            }
+        }
+    }
+
     /// No final response to `request` came before Timer F.
     pub fn handle_no_answer(&mut self, request: &Message, random: &mut Random, now: Instant) -> Update {
         if !self.owns(request) {
@@ -430,7 +508,7 @@ impl Subscriber {
     }
 
     /// The connection is gone. A dialog survives and is refreshed over the next one.
-    pub fn handle_disconnected(&mut self, random: &mut Random, now: Instant) -> Update {
+    pub fn handle_disconnected(&mut self) -> Update {
         self.in_flight = false;
         self.timer_n = None;
         self.refresh_at = None;
@@ -446,10 +524,7 @@ impl Subscriber {
                 Update::Nothing
             }
             State::NotifyWait | State::Leaving => Update::Ended(self.finish()),
-            State::Idle | State::Over => {
-                let _ = (random, now);
-                Update::Nothing
-            }
+            State::Idle | State::Over => Update::Nothing,
         }
     }
 
@@ -502,6 +577,9 @@ impl Subscriber {
                 self.dialog = Some(made.map_err(|_| 400_u16)?);
             }
         }
+        let entity_tag = notify.header(&Name::SipETag).map(str::to_owned);
+        let unchanged = notify.body.is_empty() && entity_tag.is_some() && entity_tag == self.entity_tag;
+        self.entity_tag = entity_tag;
         // Who leaves waits for the last NOTIFY, but no longer than Timer N.
         let anew = core::mem::take(&mut self.anew);
         let answers = anew || self.timer_n.is_some();
@@ -524,14 +602,17 @@ impl Subscriber {
                 None
             }
         };
-        Ok(Notified { state: header.state, anew, answers, end })
+        Ok(Notified { state: header.state, anew, answers, unchanged, end })
     }
 
     fn confirm(&mut self, state: State, expires: Option<u32>, now: Instant) {
         self.alive_since.get_or_insert(now);
         let before = self.expires_at;
-        if let Some(expires) = expires {
-            self.expires_at = Some(now + Duration::from_secs(u64::from(expires)));
+        self.told |= expires.is_some();
+        // Where nobody has named a time, it is the one that was asked for; it is never longer.
+        let most = self.plan.expires;
+        if let Some(expires) = expires.or(before.is_none().then_some(most)) {
+            self.expires_at = Some(now + Duration::from_secs(u64::from(expires.min(most))));
         }
         match self.state {
             // The application left while the first NOTIFY was on its way.
@@ -572,6 +653,7 @@ impl Subscriber {
         now: Instant,
     ) -> Update {
         self.timer_n = None;
+        self.forget_entity();
         let wait = self.backoff.next(Duration::from_secs(4), Backoff::MOST, random);
         self.refresh_at = Some(now + wait.max(floor.unwrap_or(Duration::ZERO)));
         Update::Postponed(End { why, retry_at: self.refresh_at })
@@ -599,7 +681,7 @@ impl Subscriber {
         };
         match self.end(Why::Terminated(reason), again, random, now) {
             Update::Ended(end) => end,
-            Update::Nothing | Update::Resend(_) | Update::Postponed(_) => self.finish(),
+            Update::Nothing | Update::Resend(_) | Update::Unchanged | Update::Postponed(_) => self.finish(),
         }
     }
 
@@ -645,6 +727,7 @@ impl Subscriber {
 
     fn clear(&mut self) {
         self.dialog = None;
+        self.entity_tag = None;
         self.ready = false;
         self.in_flight = false;
         self.timer_n = None;

@@ -212,6 +212,12 @@ impl Uri {
         }
     }
 
+    /// Drops what may not stand in a Request-URI: the method and the headers (RFC 3261 §19.1.1).
+    pub fn clean(&mut self) {
+        self.params.remove("method");
+        self.headers = None;
+    }
+
     /// Whether it is `sips`.
     #[must_use]
     pub fn is_secure(&self) -> bool {
