@@ -55,15 +55,25 @@ impl<T> ClientTransactions<T> {
 
     /// Opens a transaction for `request`: puts a Via with a branch made from `token` on top. Send it then.
     pub fn start(&mut self, request: &mut Message, token: &str, owner: T, now: Instant) {
+        let branch = self.stamp(request, token);
+        let deadline = now + self.timer_f;
+        self.open.push(Open { branch, method: request.method(), deadline, owner });
+    }
+
+    /// Puts a Via on top of a request whose response nobody waits for, and returns its branch. With a REGISTER goes
+    /// the offer to send keep-alives (RFC 6223 §4.3).
+    pub fn stamp(&self, request: &mut Message, token: &str) -> String {
         let mut branch = String::from("z9hG4bK");
         branch.push_str(token);
         let mut params = Params::new();
         params.set("branch", Some(&branch));
+        if request.method() == Method::Register {
+            params.set("keep", None);
+        }
         let via =
             Via { transport: self.transport.to_owned(), host: self.sent_by.clone(), port: None, params };
         request.push_front(Name::Via, via.to_string());
-        let deadline = now + self.timer_f;
-        self.open.push(Open { branch, method: request.method(), deadline, owner });
+        branch
     }
 
     /// Finds the transaction of `response` by branch and CSeq method (RFC 3261 §17.1.3). A response with another

@@ -23,6 +23,9 @@ pub struct Config {
     pub instance: String,
     /// Seconds asked for in SUBSCRIBE, PUBLISH and REGISTER.
     pub expires: u32,
+    /// Seconds between keep-alives (RFC 5626 §4.4). `None`: as the server asks; if it does not, it is asked for a sign
+    /// of life after two minutes without one. 0: only as the server asks.
+    pub keep_alive: Option<u32>,
     /// How long a subscription goes on after its last watch ended.
     pub linger: Duration,
     /// How many SUBSCRIBE transactions may be open at once.
@@ -51,6 +54,7 @@ impl Config {
             register: false,
             instance: String::new(),
             expires: 3600,
+            keep_alive: None,
             linger: Duration::from_secs(2),
             window: 16,
             watches: 10_000,

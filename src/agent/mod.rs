@@ -10,6 +10,7 @@ mod config;
 mod deadlines;
 mod failure;
 mod incoming;
+mod keep_alive;
 mod link;
 mod output;
 mod publication;
@@ -33,6 +34,7 @@ use crate::sip::{EventType, Message, NameAddr, ParseError, Scheme, Uri};
 use crate::time::{Duration, Instant};
 use crate::transaction::{ClientTransactions, Response, T1};
 use authentication::Authentication;
+use keep_alive::{Act, KeepAlive};
 use link::Link;
 use publication::Publication;
 use registration::Registration;
@@ -53,6 +55,7 @@ pub struct Agent {
     from: NameAddr,
     contact: NameAddr,
     link: Link,
+    keep_alive: KeepAlive,
     transactions: ClientTransactions<Job>,
     authentication: Authentication,
     parked: Vec<Parked>,
@@ -114,6 +117,7 @@ impl Agent {
             heard_at: now,
             closing: None,
             next_id: 0,
+            keep_alive: KeepAlive::new(config.keep_alive),
             link,
             config,
         };
@@ -132,6 +136,7 @@ impl Agent {
             return;
         }
         self.link.handle_connected();
+        self.keep_alive.handle_connected(&mut self.random, now);
         self.tell(Event::Connection(ConnectionState::Online));
         self.run(now);
     }
@@ -141,6 +146,7 @@ impl Agent {
         if !self.link.is_online() {
             return;
         }
+        self.keep_alive.handle_heard(bytes == b"\r\n");
         match Message::parse(bytes, &self.config.limits) {
             Ok(message) => {
                 self.heard_at = now;
@@ -184,6 +190,7 @@ impl Agent {
         }
         // The machines are told one by one below; the transactions have nobody else to tell.
         drop(self.transactions.handle_disconnected());
+        self.keep_alive.handle_disconnected();
         self.publication.publisher.handle_disconnected();
         if let Some(registration) = &mut self.registration {
             registration.handle_disconnected();
@@ -223,7 +230,13 @@ impl Agent {
         } else if self.link.reopen(false, now) {
             self.connect();
         }
-        for job in self.transactions.handle_timeout(now) {
+        let act = self.keep_alive.handle_timeout(self.heard_at, &mut self.random, now);
+        self.act(act, now);
+        let unanswered = self.transactions.handle_timeout(now);
+        if !unanswered.is_empty() && now.since(self.heard_at) >= T1.times(64) {
+            self.ask(now);
+        }
+        for job in unanswered {
             self.handle_no_answer(job, now);
         }
         if let Some(registration) = &mut self.registration {
@@ -241,12 +254,45 @@ impl Agent {
         self.run(now);
     }
 
-    /// The host says that the network is back or the page is awake: connect now rather than at the next retry.
+    /// The host says that the network is back: connect now rather than at the next retry, and ask whether the
+    /// connection that there is has outlived the change.
     pub fn handle_online(&mut self, now: Instant) {
         if self.link.reopen(true, now) {
             self.connect();
         }
+        self.ask(now);
         self.handle_timeout(now);
+    }
+
+    /// The host says that the page is awake or in front again: what is overdue is done, and a server that has not been
+    /// heard for a while is asked whether it is there.
+    pub fn handle_awake(&mut self, now: Instant) {
+        if now.since(self.heard_at) >= keep_alive::PATIENCE {
+            self.ask(now);
+        }
+        self.handle_timeout(now);
+    }
+
+    /// Asks the server whether it is there.
+    fn ask(&mut self, now: Instant) {
+        if self.link.is_online() {
+            let act = self.keep_alive.ask(&mut self.random, now);
+            self.act(act, now);
+        }
+    }
+
+    fn act(&mut self, act: Act, now: Instant) {
+        match act {
+            Act::Nothing => {}
+            Act::Ping => self.outputs.push_back(Output::Send(b"\r\n\r\n".to_vec())),
+            Act::Ask => self.send_probe(),
+            Act::Fail => {
+                self.outputs.push_back(Output::Close);
+                let reason = "no answer to a keep-alive";
+                let failure = self.link.handle_disconnected(0, reason, &mut self.random, now);
+                self.lose(failure, now);
+            }
+        }
     }
 
     /// Publishes `state`; answered by [`Event::Published`]. A state that is overtaken by a newer one before it was
@@ -404,6 +450,7 @@ impl Agent {
         [
             (self.closing, "closing"),
             (self.link.poll_timeout(), "connection"),
+            (self.keep_alive.poll_timeout(), "keep-alive"),
             (self.transactions.poll_timeout(), "Timer F"),
             (self.registration.as_ref().and_then(Registration::poll_timeout), "REGISTER"),
             (self.publication.publisher.poll_timeout().filter(|_| online), "PUBLISH"),

@@ -1,12 +1,12 @@
 //! Requests of an agent on their way out, and what their final responses do.
 
 use super::authentication::{Attempt, Verdict};
-use super::registration::{self, SUPPORTED};
+use super::registration::{self, SUPPORTED, to_server};
 use super::subscriptions::SubscriptionId;
 use super::{Agent, ChallengeId, Challenged, Direction, Event, Failure, FailureCode, Output, RequestId};
 use crate::event::publisher::{self, Why};
 use crate::sip::auth::Secret;
-use crate::sip::{Message, Name, Uri};
+use crate::sip::{Message, Method, Name, Uri};
 use crate::time::Instant;
 
 /// Whose request it is.
@@ -73,8 +73,20 @@ impl Agent {
         let token = self.random.token();
         let mut sent = request.clone();
         self.transactions.start(&mut sent, &token, Job { owner, request, attempt }, now);
-        self.trace(Direction::Sent, &sent);
-        self.outputs.push_back(Output::Send(sent.to_bytes()));
+        self.post(&sent);
+    }
+
+    /// OPTIONS, to learn whether the server is there: any answer will do, so that nobody waits for it.
+    pub(super) fn send_probe(&mut self) {
+        let (call_id, token) = (self.random.token(), self.random.token());
+        let mut probe = to_server(Method::Options, &self.from, call_id, 1, &mut self.random);
+        self.transactions.stamp(&mut probe, &token);
+        self.post(&probe);
+    }
+
+    fn post(&mut self, message: &Message) {
+        self.trace(Direction::Sent, message);
+        self.outputs.push_back(Output::Send(message.to_bytes()));
     }
 
     /// A final response came.
@@ -234,6 +246,9 @@ impl Agent {
             registration::Update::Done => {
                 if registration.is_registered() {
                     self.link.handle_registered();
+                    if let Some(response) = response {
+                        self.keep_alive.handle_registered(response, &mut self.random, now);
+                    }
                 }
             }
             registration::Update::Resend(request) => self.resend(job, request, now),

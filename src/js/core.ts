@@ -19,6 +19,8 @@ export interface CoreOptions {
   readonly instance: string;
   /** Seconds. */
   readonly expires: number;
+  /** Seconds; 0: only as the server asks. */
+  readonly keepAlive: number | undefined;
   /** Milliseconds. */
   readonly linger: number;
   readonly userAgent: string;

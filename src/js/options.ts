@@ -57,7 +57,7 @@ export function checkCredentials(credentials: Credentials): CoreCredentials {
   return { username, secret: Object.entries(credentials.ha1).flat() };
 }
 
-function checkNumber(name: string, value: unknown, least: number, otherwise: number): number {
+function checkNumber<T>(name: string, value: unknown, least: number, otherwise: T): number | T {
   if (value === undefined) return otherwise;
   if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > 0xffff_ffff) {
     wrong(`${name}: give a whole number, at least ${least}`);
@@ -89,6 +89,7 @@ export function checkOptions(options: AgentOptions): CoreOptions {
     register: options.register === true,
     instance: instance(options.aor),
     expires,
+    keepAlive: checkNumber("keepAlive", options.keepAlive, 0, undefined),
     linger,
     userAgent: `sip-presence/${VERSION}`,
     trace: false,

@@ -187,6 +187,11 @@ export interface AgentOptions {
   readonly register?: boolean;
   /** Seconds a subscription is asked for. Default: 3600. */
   readonly expires?: number;
+  /**
+   * Seconds between keep-alives. Default: as the server asks; if it does not, it is asked for a sign of life after two
+   * minutes without one. 0: only as the server asks.
+   */
+  readonly keepAlive?: number;
   /** Milliseconds a watch goes on after the last `unwatch()`, for pages that come and go. Default: 2000. */
   readonly linger?: number;
   /** Allow `ws:` to a host that is not loopback. Default: false. */

@@ -39,6 +39,8 @@ extern "C" {
     fn instance(this: &Options) -> String;
     #[wasm_bindgen(method, getter)]
     fn expires(this: &Options) -> u32;
+    #[wasm_bindgen(method, getter, js_name = keepAlive)]
+    fn keep_alive(this: &Options) -> Option<u32>;
     #[wasm_bindgen(method, getter)]
     fn linger(this: &Options) -> u32;
     #[wasm_bindgen(method, getter, js_name = userAgent)]
@@ -184,7 +186,7 @@ impl Core {
 
     /// The page is awake, or with `online` the network is back.
     pub fn wake(&self, online: bool) {
-        self.0.tell(|agent, now| if online { agent.handle_online(now) } else { agent.handle_timeout(now) });
+        self.0.tell(|agent, now| if online { agent.handle_online(now) } else { agent.handle_awake(now) });
     }
 
     /// Whether messages are told as traces.
@@ -379,6 +381,7 @@ fn config(options: &Options) -> Result<Config, String> {
     config.register = options.register();
     config.instance = options.instance();
     config.expires = options.expires();
+    config.keep_alive = options.keep_alive();
     config.linger = Duration::from_millis(u64::from(options.linger()));
     config.user_agent = options.user_agent();
     config.trace = options.trace();

@@ -18,12 +18,14 @@ pub struct Page {
     pub events: Vec<Event>,
     pub connects: Vec<String>,
     pub closes: usize,
+    /// Keep-alives of line ends that were sent.
+    pub pings: usize,
     /// CSeq of the notifications that the test sends.
     notify_sequence: u32,
 }
 
 impl Page {
-    /// Not connected yet.
+    /// Not connected yet. It sends no keep-alive by itself, so that a test may let hours pass in silence.
     pub fn new(adjust: impl FnOnce(&mut Config)) -> Self {
         let aor = Uri::parse("sip:alice@example.com").unwrap();
         let mut config = Config::new("wss://example.com/ws", aor);
@@ -31,6 +33,7 @@ impl Page {
             username: "alice".to_owned(),
             secret: Secret::Password("wonderland".to_owned()),
         };
+        config.keep_alive = Some(0);
         adjust(&mut config);
         let agent = Agent::new(config, [42; 32], START).unwrap();
         let mut page = Self {
@@ -40,6 +43,7 @@ impl Page {
             events: Vec::new(),
             connects: Vec::new(),
             closes: 0,
+            pings: 0,
             notify_sequence: 100,
         };
         page.drain();
@@ -123,6 +127,7 @@ impl Page {
     fn drain(&mut self) {
         while let Some(output) = self.agent.poll() {
             match output {
+                Output::Send(bytes) if bytes == b"\r\n\r\n" => self.pings += 1,
                 Output::Send(bytes) => {
                     self.sent.push_back(Message::parse(&bytes, &Limits::default()).unwrap());
                 }

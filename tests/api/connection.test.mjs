@@ -1,0 +1,147 @@
+/** The connection as the API in Node shows it: keep-alives, frames, servers in order, credentials. */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { createAgent } from "sip-presence";
+import { startServer } from "sip-presence/server";
+import { WebSocket, WebSocketServer } from "ws";
+import { event, until } from "../common/wait.mjs";
+import { observe, openAgent, traceOf } from "../interop/agents.mjs";
+
+const users = { alice: "pw-alice", bob: "pw-bob" };
+const ALICE = "sip:alice@example.test";
+const BOB = "sip:bob@example.test";
+let server;
+
+before(async () => {
+  const running = await startServer({ domain: "example.test", users, rules: { default: "allow" }, notifyInterval: 0 });
+  server = { url: running.url, domain: "example.test", users, close: () => running.close() };
+});
+
+after(() => server.close());
+
+/** A WebSocket server on loopback that hands each message, as text, to `answer(text, send, request)`. */
+async function bareServer(t, answer) {
+  const bare = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: () => "sip" });
+  await event(bare, "listening");
+  const urls = [];
+  bare.on("connection", (socket, request) => {
+    urls.push(request.url);
+    socket.on("message", (data) => answer(String(data), (text, options) => socket.send(text, options), socket));
+  });
+  t.after(() => {
+    for (const client of bare.clients) client.terminate();
+    bare.close();
+  });
+  return { url: `ws://127.0.0.1:${bare.address().port}/`, urls };
+}
+
+/** The header rows of `request` that every response repeats. */
+function copied(request) {
+  return request.split("\r\n").filter((row) => /^(?:Via|From|To|Call-ID|CSeq):/.test(row))
+    .map((row) => (/^To:(?!.*;tag=)/.test(row) ? `${row};tag=server` : row));
+}
+
+/** A response to `request` as text. */
+function respond(request, status, ...rows) {
+  return [`SIP/2.0 ${status} Reason`, ...copied(request), ...rows, "Content-Length: 0", "", ""].join("\r\n");
+}
+
+function openAt(t, url, options = {}) {
+  const agent = createAgent({ server: url, aor: ALICE, webSocket: WebSocket, ...options });
+  t.after(() => agent.close());
+  return agent;
+}
+
+test("keepAlive must be a whole number of seconds", () => {
+  for (const keepAlive of [-1, 1.5, "30", null]) {
+    assert.throws(() => createAgent({ server: "wss://example.test", aor: ALICE, webSocket: WebSocket, keepAlive }), /keepAlive/);
+  }
+});
+
+// 7118-6-b
+test("keep-alives are line ends alone in a message, and their answer keeps the connection", async (t) => {
+  const seen = [];
+  const { url } = await bareServer(t, (text, send) => {
+    seen.push(text);
+    if (text === "\r\n\r\n") send("\r\n");
+  });
+  const agent = openAt(t, url, { keepAlive: 1 });
+  await until(() => seen.length >= 3, "three pings");
+  assert.deepEqual(new Set(seen), new Set(["\r\n\r\n"]));
+  assert.equal(agent.connection.state, "online");
+});
+
+// 5626-4.4.1-c
+test("a page that hears that the network is back asks the server", async (t) => {
+  const target = globalThis.addEventListener === undefined ? new EventTarget() : globalThis;
+  if (target !== globalThis) {
+    globalThis.addEventListener = target.addEventListener.bind(target);
+    t.after(() => { delete globalThis.addEventListener; });
+  }
+  const agent = openAgent(t, server, "alice");
+  const trace = traceOf(agent);
+  await until(() => agent.connection.state === "online", "online");
+  target.dispatchEvent(new Event("online"));
+  await until(() => trace.some(({ text }) => text.startsWith("SIP/2.0 200")), "the answer");
+  assert.match(trace[0].text, /^OPTIONS sip:example\.test SIP\/2\.0\r\n/);
+  assert.equal(agent.connection.state, "online");
+});
+
+// 7118-5-e
+test("a message that comes in several frames is one message", async (t) => {
+  const { url } = await bareServer(t, (request, send) => {
+    if (!request.startsWith("SUBSCRIBE")) return;
+    send(respond(request, 200, "Expires: 600", "Contact: <sip:server.test;transport=ws>"));
+    const header = (name) => request.match(new RegExp(`^${name}: (.*)\r$`, "m"))[1];
+    const body = `<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="${BOB}"><tuple id="t"><status><basic>open</basic></status><note>one piece</note></tuple></presence>`;
+    const notify = [
+      `NOTIFY ${header("Contact").match(/<(.*)>/)[1]} SIP/2.0`, "Via: SIP/2.0/WS server.test;branch=z9hG4bK1", "Max-Forwards: 70",
+      `From: ${header("To")};tag=server`, `To: ${header("From")}`, `Call-ID: ${header("Call-ID")}`, "CSeq: 1 NOTIFY",
+      "Contact: <sip:server.test;transport=ws>", "Event: presence", "Subscription-State: active;expires=600",
+      "Content-Type: application/pidf+xml", `Content-Length: ${Buffer.byteLength(body)}`, "", body,
+    ].join("\r\n");
+    for (let at = 0; at < notify.length; at += 100) send(notify.slice(at, at + 100), { fin: at + 100 >= notify.length });
+  });
+  const { state } = observe(openAt(t, url), BOB);
+  assert.equal((await state((s) => s.note !== undefined, "has a note")).note, "one piece");
+});
+
+// 7118-7-e
+test("a token in the query of the URL reaches the server as it is", async (t) => {
+  const { url, urls } = await bareServer(t, () => {});
+  const query = "?access_token=eyJhbGciOiJIUzI1NiJ9.e30.Zm9v-_==&x=%2Fa%20b";
+  openAt(t, `${url}ws${query}`);
+  await until(() => urls.length > 0, "a connection");
+  assert.equal(urls[0], `/ws${query}`);
+});
+
+// 7118-9.1-a
+test("a server is reached over TLS, or on this machine, or because the page insists", () => {
+  const make = (url, more) => createAgent({ server: url, aor: ALICE, webSocket: WebSocket, ...more });
+  assert.throws(() => make("ws://sip.example.test/"), /use wss:/);
+  assert.throws(() => make(["wss://sip.example.test/", "ws://sip.example.test/"]), /use wss:/);
+  assert.throws(() => make("ws://127.0.0.1.example.test/"), /use wss:/);
+});
+
+test("a server that puts the registration off gives way to the next one", async (t) => {
+  const busy = await bareServer(t, (text, send) => {
+    if (text.startsWith("REGISTER")) send(respond(text, 503, "Retry-After: 300"));
+  });
+  const agent = openAgent(t, server, "alice", { server: [busy.url, server.url], register: true });
+  const told = event(agent, "error");
+  const trace = traceOf(agent);
+  const { detail } = await told;
+  assert.deepEqual([detail.code, detail.status], ["unavailable", 503]);
+  await until(() => trace.some(({ text }) => /^SIP\/2\.0 200/.test(text) && / REGISTER\r$/m.test(text)), "registered");
+  assert.equal(busy.urls.length, 1);
+});
+
+// 7118-7-d
+test("a page proves who its user is over the connection", async (t) => {
+  const agent = openAgent(t, server, "alice", { register: true });
+  const trace = traceOf(agent);
+  await until(() => trace.some(({ text }) => /^SIP\/2\.0 200/.test(text) && / REGISTER\r$/m.test(text)), "registered");
+  assert.ok(trace.some(({ text }) => /^SIP\/2\.0 401/.test(text)));
+  assert.ok(trace.some(({ text }) => /^Authorization: Digest /m.test(text)));
+});
