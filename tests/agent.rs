@@ -416,3 +416,44 @@ fn a_trace_shows_that_something_malformed_came_and_no_secret_of_it() {
         assert_eq!(page.failures().len(), usize::from(!bytes.is_empty()));
     }
 }
+
+/// How the requests ended, in the order in which that was told.
+fn published(page: &Page) -> Vec<(sip_presence::agent::RequestId, bool)> {
+    let ends = page.events.iter().filter_map(|event| match event {
+        Event::Published { request, result } => Some((*request, result.is_ok())),
+        _ => None,
+    });
+    ends.collect()
+}
+
+#[test]
+fn a_withdrawal_that_finds_nothing_to_withdraw_is_answered() {
+    // While a change is on its way that the server refuses, because it has forgotten the publication.
+    let mut page = Page::online();
+    publish(&mut page);
+    let initial = page.next_sent();
+    page.respond(&initial, 200, &[(Name::SipETag, "e1"), (Name::Expires, "600")]);
+    publish(&mut page);
+    let change = page.next_sent();
+    let id = page.agent.unpublish(page.now);
+    page.events.clear();
+    page.respond(&change, 412, &[]);
+    assert!(page.is_silent());
+    assert_eq!(published(&page).last(), Some(&(id, true)));
+    assert!(published(&page).iter().all(|(_, done)| *done), "the change was overtaken");
+    // While the first one is on its way, which is refused.
+    let mut page = Page::online();
+    publish(&mut page);
+    let initial = page.next_sent();
+    let id = page.agent.unpublish(page.now);
+    page.respond(&initial, 403, &[]);
+    assert_eq!(published(&page).last(), Some(&(id, true)));
+    // Before there is a connection: neither is ever sent.
+    let mut page = Page::new(|_| {});
+    publish(&mut page);
+    page.agent.unpublish(page.now);
+    page.seconds(0);
+    assert_eq!(published(&page).iter().map(|(_, done)| *done).collect::<Vec<_>>(), [true, true]);
+    page.connect();
+    assert!(page.is_silent());
+}

@@ -313,10 +313,9 @@ impl Agent {
         let request = self.next_request_id();
         if self.is_closing() {
             self.tell(Event::Published { request, result: Err(Failure::new(FailureCode::Closed)) });
-        } else if self.publication.unpublish(request) {
-            self.run(now);
         } else {
-            self.tell(Event::Published { request, result: Ok(()) });
+            self.publication.unpublish(request);
+            self.run(now);
         }
         request
     }
@@ -393,8 +392,15 @@ impl Agent {
             }
             self.send_subscriptions(now);
         }
+        let withdrawn = self.publication.publisher.is_settled();
+        // Also where a refusal or a server that has forgotten it left nothing to be withdrawn.
+        if withdrawn && self.closing.is_none() {
+            for request in self.publication.settle_all() {
+                self.tell(Event::Published { request, result: Ok(()) });
+            }
+        }
         let settled = self.subscriptions.is_empty()
-            && self.publication.publisher.is_settled()
+            && withdrawn
             && !self.registration.as_ref().is_some_and(Registration::is_held);
         if self.closing.is_some() && (settled || !self.link.is_online()) {
             self.finish();

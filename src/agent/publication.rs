@@ -46,17 +46,10 @@ impl Publication {
         self.waiting.push((request, generation));
     }
 
-    /// Wishes nothing to be published; `false` if that is so already.
-    pub(super) fn unpublish(&mut self, request: RequestId) -> bool {
-        if self.publisher.is_settled() {
-            return false;
-        }
+    /// Wishes nothing to be published.
+    pub(super) fn unpublish(&mut self, request: RequestId) {
         let generation = self.publisher.unpublish();
-        if self.publisher.is_settled() {
-            return false;
-        }
         self.waiting.push((request, generation));
-        true
     }
 
     /// The requests that an answer about `generation` settles.
