@@ -21,6 +21,11 @@ pub struct Seat {
     pub agent: Agent,
     pub connection: Option<ConnectionId>,
     cut: bool,
+    /// The page is frozen: no timer fires, and what arrives waits in `held`.
+    asleep: bool,
+    held: Vec<Delivery>,
+    /// The connection was lost while the page slept.
+    lost: bool,
     pub events: Vec<Event>,
     /// Every view told, oldest first.
     pub views: Vec<Rc<View>>,
@@ -55,6 +60,8 @@ pub struct World {
     pub latency: (u64, u64),
     /// The server takes messages and never answers.
     pub silent: bool,
+    /// Whether what crosses is kept in `log`.
+    pub recording: bool,
     pub log: Vec<Crossing>,
     /// Connections that the server has closed, with the WebSocket code.
     pub closed: Vec<(ConnectionId, u16)>,
@@ -67,6 +74,11 @@ impl World {
     }
 
     pub fn with(seed: u8, adjust: impl FnOnce(&mut server::Config)) -> Self {
+        Self::grown_from([seed; 32], adjust)
+    }
+
+    /// The same from a whole seed.
+    pub fn grown_from(seed: [u8; 32], adjust: impl FnOnce(&mut server::Config)) -> Self {
         let mut config = server::Config { domain: DOMAIN.to_owned(), ..server::Config::default() };
         for name in ["alice", "bob", "carol", "dave"] {
             let password = ["pw-", name].concat();
@@ -74,7 +86,7 @@ impl World {
         }
         config.rules.otherwise = server::Decision::Allow;
         adjust(&mut config);
-        let mut random = Random::new([seed; 32]);
+        let mut random = Random::new(seed);
         Self {
             now: START,
             server: Server::new(config.clone(), random.seed(), START).unwrap(),
@@ -86,6 +98,7 @@ impl World {
             random,
             latency: (5, 5),
             silent: false,
+            recording: true,
             log: Vec::new(),
             closed: Vec::new(),
         }
@@ -97,23 +110,80 @@ impl World {
     }
 
     pub fn seat_with(&mut self, name: &str, adjust: impl FnOnce(&mut agent::Config)) -> usize {
-        let aor = Uri::parse(&address(name)).unwrap();
-        let mut config = agent::Config::new("ws://127.0.0.1/", aor);
-        let secret = Secret::Password(["pw-", name].concat());
-        config.credentials = Credentials::Fixed { username: name.to_owned(), secret };
-        adjust(&mut config);
-        let agent = Agent::new(config, self.random.seed(), self.now).unwrap();
+        let agent = self.agent(name, adjust);
         self.seats.push(Seat {
             name: name.to_owned(),
             agent,
             connection: None,
             cut: false,
+            asleep: false,
+            held: Vec::new(),
+            lost: false,
             events: Vec::new(),
             views: Vec::new(),
         });
         let seat = self.seats.len() - 1;
         self.drain_agent(seat);
         seat
+    }
+
+    fn agent(&mut self, name: &str, adjust: impl FnOnce(&mut agent::Config)) -> Agent {
+        let aor = Uri::parse(&address(name)).unwrap();
+        let mut config = agent::Config::new("ws://127.0.0.1/", aor);
+        let secret = Secret::Password(["pw-", name].concat());
+        config.credentials = Credentials::Fixed { username: name.to_owned(), secret };
+        adjust(&mut config);
+        Agent::new(config, self.random.seed(), self.now).unwrap()
+    }
+
+    /// The page of a seat is loaded anew: the old agent is gone without a word, its connection too.
+    pub fn reload(&mut self, seat: usize, adjust: impl FnOnce(&mut agent::Config)) {
+        self.hang_up(seat);
+        self.wire.retain(|_, delivery| {
+            !matches!(delivery, Delivery::Open(of) | Delivery::Refuse(of) | Delivery::Lose(of, _, _) if *of == seat)
+        });
+        let name = self.seats[seat].name.clone();
+        let agent = self.agent(&name, adjust);
+        let seat_now = &mut self.seats[seat];
+        (seat_now.agent, seat_now.asleep, seat_now.lost) = (agent, false, false);
+        seat_now.held.clear();
+        seat_now.events.clear();
+        self.drain_agent(seat);
+    }
+
+    /// The page of a seat is frozen, as a browser does with one that is hidden, or with all when the machine sleeps.
+    pub fn sleep(&mut self, seat: usize) {
+        self.seats[seat].asleep = true;
+    }
+
+    /// The page goes on: its timers and what has arrived come in either order.
+    pub fn wake(&mut self, seat: usize, timers_first: bool) {
+        self.seats[seat].asleep = false;
+        if timers_first {
+            self.seats[seat].agent.handle_timeout(self.now);
+            self.drain_agent(seat);
+        }
+        let held = core::mem::take(&mut self.seats[seat].held);
+        if core::mem::take(&mut self.seats[seat].lost) {
+            self.seats[seat].agent.handle_disconnected(1006, "", self.now);
+            self.drain_agent(seat);
+        }
+        for delivery in held {
+            self.deliver(delivery);
+        }
+        self.seats[seat].agent.handle_timeout(self.now);
+        self.drain_agent(seat);
+    }
+
+    /// The connection of a seat is gone; a page that sleeps hears of it when it wakes.
+    fn lose(&mut self, seat: usize) {
+        if self.seats[seat].asleep {
+            self.seats[seat].lost = true;
+            self.seats[seat].held.clear();
+        } else {
+            self.seats[seat].agent.handle_disconnected(1006, "", self.now);
+            self.drain_agent(seat);
+        }
     }
 
     fn post(&mut self, delivery: Delivery) {
@@ -184,6 +254,9 @@ impl World {
     }
 
     fn record(&mut self, from_server: bool, connection: ConnectionId, bytes: &[u8]) {
+        if !self.recording {
+            return;
+        }
         if let Ok(message) = Message::parse(bytes, &Limits::default()) {
             self.log.push(Crossing { at: self.now, from_server, connection, message });
         }
@@ -201,8 +274,7 @@ impl World {
         self.seats[seat].cut = true;
         if self.seats[seat].connection.is_some() {
             self.hang_up(seat);
-            self.seats[seat].agent.handle_disconnected(1006, "", self.now);
-            self.drain_agent(seat);
+            self.lose(seat);
         }
     }
 
@@ -217,8 +289,7 @@ impl World {
         self.wire.clear();
         for seat in 0..self.seats.len() {
             if self.seats[seat].connection.take().is_some() {
-                self.seats[seat].agent.handle_disconnected(1006, "", self.now);
-                self.drain_agent(seat);
+                self.lose(seat);
             }
         }
     }
@@ -232,8 +303,13 @@ impl World {
             assert!(rounds < 1_000_000, "the world does not come to rest");
             let wire = self.wire.keys().next().map(|(at, _)| *at);
             let server = self.server.poll_timeout().map(|(at, _)| at);
-            let agents =
-                self.seats.iter().filter_map(|seat| seat.agent.poll_timeout()).map(|(at, _)| at).min();
+            let agents = self
+                .seats
+                .iter()
+                .filter(|s| !s.asleep)
+                .filter_map(|s| s.agent.poll_timeout())
+                .map(|(at, _)| at)
+                .min();
             let Some(next) = earliest(wire, earliest(server, agents)).filter(|at| *at <= end) else { break };
             self.now = self.now.max(next);
             if wire.is_some_and(|at| at <= self.now) {
@@ -245,8 +321,10 @@ impl World {
             self.server.handle_timeout(self.now);
             self.drain_server();
             for seat in 0..self.seats.len() {
-                self.seats[seat].agent.handle_timeout(self.now);
-                self.drain_agent(seat);
+                if !self.seats[seat].asleep {
+                    self.seats[seat].agent.handle_timeout(self.now);
+                    self.drain_agent(seat);
+                }
             }
         }
         self.now = end;
@@ -256,7 +334,22 @@ impl World {
         self.run(Duration::from_secs(seconds));
     }
 
+    /// The seat whose page `delivery` is for.
+    fn receiver(&self, delivery: &Delivery) -> Option<usize> {
+        match delivery {
+            Delivery::Open(seat) | Delivery::Refuse(seat) | Delivery::Lose(seat, _, _) => Some(*seat),
+            Delivery::ToAgent(connection, _) => {
+                self.seats.iter().position(|s| s.connection == Some(*connection))
+            }
+            Delivery::ToServer(..) => None,
+        }
+    }
+
     fn deliver(&mut self, delivery: Delivery) {
+        if let Some(seat) = self.receiver(&delivery).filter(|seat| self.seats[*seat].asleep) {
+            self.seats[seat].held.push(delivery);
+            return;
+        }
         match delivery {
             Delivery::Open(seat) if self.seats[seat].cut => {
                 self.seats[seat].agent.handle_disconnected(1006, "", self.now);
