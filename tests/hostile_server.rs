@@ -10,7 +10,7 @@ use common::{World, pidf};
 use sip_presence::agent::{Config, WatchId, Watching};
 use sip_presence::presence::Status;
 #[cfg(not(target_arch = "wasm32"))]
-use sip_presence::presence::{Presence, Tuple, compose};
+use sip_presence::presence::{Component, Presence, compose};
 use sip_presence::random::Random;
 use sip_presence::server::{self, ConnectionId};
 use sip_presence::sip::auth::{Challenge, DigestCredentials, Protected, Secret};
@@ -271,7 +271,7 @@ fn what_one_user_publishes_never_becomes_too_large_for_a_watcher() {
 #[allow(clippy::disallowed_types)]
 fn many_equal_ids_do_not_keep_the_server_busy() {
     // 4479-3.5-a
-    let tuples = vec![Tuple { id: "t".to_owned(), ..Tuple::default() }; 9000];
+    let tuples = vec![Component { id: "t".to_owned(), ..Component::default() }; 9000];
     let published = Presence { tuples, ..Presence::default() };
     let started = std::time::Instant::now();
     let whole = compose::compose("sip:carol@example.com", &[&published]);

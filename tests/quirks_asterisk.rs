@@ -5,7 +5,7 @@ mod common;
 
 use common::Page;
 use sip_presence::agent::{Event, FailureCode, WatchId, Watching};
-use sip_presence::presence::Status;
+use sip_presence::presence::{AttributeName, Status};
 use sip_presence::sip::{Message, Name, Uri};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -113,8 +113,9 @@ fn the_presence_of_a_phone_of_digium_is_in_a_tuple_of_its_own() {
         let view = page.view(id);
         assert_eq!(view.summary.status, status, "{kind}");
         let tuples = &view.presence.as_ref().unwrap().tuples;
-        let told = tuples[1].digium.as_ref().unwrap();
-        assert_eq!((told.0.as_str(), told.1.as_str(), told.2.as_str()), (kind, "sub", text));
+        let told = tuples[1].attributes.iter().find(|a| a.name == AttributeName::DIGIUM).unwrap();
+        let (value, note) = (&told.values[0], told.text.as_ref().unwrap());
+        assert_eq!((value.name.as_str(), value.text.as_str(), note.text.as_str()), (kind, "sub", text));
     }
 }
 

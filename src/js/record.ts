@@ -3,8 +3,8 @@
  * the same order. The objects made from it are frozen. Keys are ours: no text from a peer becomes one.
  */
 import type {
-  Activity, Cause, ChallengeInfo, ConnectionInfo, Device, Extension, Failure, FailureSource, Note, Person, Presence,
-  PresenceState, Status, SubscriptionInfo, Tuple, UserInput,
+  Activity, AttributeValue, Capability, Cause, ChallengeInfo, ConnectionInfo, Device, Extension, Failure, FailureSource,
+  Note, Person, Presence, PresenceAttribute, PresenceState, Status, SubscriptionInfo, Tuple, UserInput,
 } from "./types.js";
 
 // The order is that of src/wasm/record.rs.
@@ -14,6 +14,16 @@ export const SUBSCRIPTION_STATES: readonly SubscriptionInfo["state"][] = ["tryin
 export const CAUSES: readonly Cause[] = ["initial", "change", "resync", "expired", "disconnect", "local"];
 export const SOURCES: readonly FailureSource[] = ["server", "network", "application", "library"];
 export const CONNECTION_STATES: readonly ConnectionInfo["state"][] = ["connecting", "online", "reconnecting", "closed"];
+
+// The order is that of src/presence/vocabulary.rs: what becomes a property, then the capabilities.
+export const ATTRIBUTES = [
+  "activities", "class", "mood", "placeIs", "placeType", "privacy", "relationship", "serviceClass", "sphere", "statusIcon",
+  "timeOffset", "timedStatus", "card", "displayName", "homepage", "icon", "map", "sound", "digiumPresence",
+] as const;
+export const CAPABILITIES: readonly Capability["name"][] = [
+  "actor", "application", "audio", "automata", "class", "control", "data", "description", "duplex", "event-packages",
+  "extensions", "isfocus", "message", "methods", "languages", "priority", "schemes", "text", "type", "video", "mobility",
+];
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -97,29 +107,81 @@ export class Record {
 
   #presence(): Presence {
     const entity = this.text();
-    const tuples = this.#list(() => this.#tuple());
-    const persons = this.#list(() => this.#person());
-    const devices = this.#list(() => this.#device());
+    const tuples = this.#list<Tuple>(() => this.#component());
+    const persons = this.#list<Person>(() => this.#component());
+    const devices = this.#list<Device>(() => this.#component());
     const notes = this.#list(() => this.#note());
     const extensions = this.#list(() => this.#extension());
     return Object.freeze({ entity, tuples, persons, devices, notes, extensions });
   }
 
-  #tuple(): Tuple {
+  #component(): Tuple & Person & Device {
     const id = this.text();
-    const basic = this.#word();
+    const activities: Activity[] = [];
+    const component: Draft<Tuple & Person & Device> = { id, activities, notes: [], extensions: [] };
+    const basic = this.#basic();
+    if (basic !== undefined) component.basic = basic;
     const contact = this.#contact();
-    const notes = this.#list(() => this.#note());
-    const timestamp = this.#instant();
-    const activities = this.#list(() => this.#activity());
+    if (contact !== undefined) component.contact = contact;
+    const deviceIds = this.#list(() => this.text());
+    if (deviceIds.length > 0) component.deviceIds = deviceIds;
+    const attributes: { [name: string]: PresenceAttribute[] } = {};
+    const capabilities: Capability[] = [];
+    for (let count = this.#word(); count > 0; count--) {
+      const place = this.#word();
+      const { excluded, ...attribute } = this.#attribute();
+      const name = ATTRIBUTES[place];
+      if (name === undefined) {
+        const capability = CAPABILITIES[place - ATTRIBUTES.length];
+        if (capability !== undefined) capabilities.push(toCapability(capability, attribute, excluded));
+      } else if (name === "activities") {
+        activities.push(...toActivities(attribute));
+      } else {
+        (attributes[name] ??= []).push(Object.freeze(attribute));
+      }
+    }
+    Object.assign(component, attributes);
+    Object.values(attributes).forEach(Object.freeze);
+    Object.freeze(activities);
+    if (capabilities.length > 0) component.capabilities = Object.freeze(capabilities);
     const userInput = this.#userInput();
-    const extensions = this.#list(() => this.#extension());
-    const tuple: Draft<Tuple> = { id, notes, activities, extensions };
-    if (basic !== 0) tuple.basic = basic === 1 ? "open" : "closed";
-    if (contact !== undefined) tuple.contact = contact;
-    if (timestamp !== undefined) tuple.timestamp = timestamp;
-    if (userInput !== undefined) tuple.userInput = userInput;
-    return Object.freeze(tuple);
+    if (userInput !== undefined) component.userInput = userInput;
+    component.notes = this.#list(() => this.#note());
+    const timestamp = this.#instant();
+    if (timestamp !== undefined) component.timestamp = timestamp;
+    component.extensions = this.#list(() => this.#extension());
+    return Object.freeze(component);
+  }
+
+  #basic(): Tuple["basic"] {
+    const basic = this.#word();
+    return basic === 0 ? undefined : basic === 1 ? "open" : "closed";
+  }
+
+  /** The attribute, and which of its values are expressly excluded. */
+  #attribute(): Draft<PresenceAttribute> & { excluded: ReadonlySet<AttributeValue> } {
+    const attribute: Draft<PresenceAttribute> = {};
+    const basic = this.#basic();
+    if (basic !== undefined) attribute.basic = basic;
+    if (this.#flag()) Object.assign(attribute, this.#note());
+    const from = this.#instant();
+    const until = this.#instant();
+    if (from !== undefined) attribute.from = from;
+    if (until !== undefined) attribute.until = until;
+    const notes = this.#list(() => this.#note());
+    if (notes.length > 0) attribute.notes = notes;
+    const excluded = new Set<AttributeValue>();
+    const values = this.#list(() => {
+      const value: Draft<AttributeValue> = { name: this.text() };
+      const namespace = this.text();
+      const text = this.text();
+      if (namespace !== "") value.namespace = namespace;
+      if (text !== "") value.text = text;
+      if (this.#flag()) excluded.add(value);
+      return Object.freeze(value);
+    });
+    if (values.length > 0) attribute.values = values;
+    return { ...attribute, excluded };
   }
 
   #contact(): Tuple["contact"] {
@@ -129,49 +191,10 @@ export class Record {
     return Object.freeze(priority === 0 ? { uri } : { uri, priority: (priority - 1) / 1000 });
   }
 
-  #person(): Person {
-    const id = this.text();
-    const activities = this.#list(() => this.#activity());
-    const userInput = this.#userInput();
-    const notes = this.#list(() => this.#note());
-    const timestamp = this.#instant();
-    const extensions = this.#list(() => this.#extension());
-    const person: Draft<Person> = { id, activities, notes, extensions };
-    if (userInput !== undefined) person.userInput = userInput;
-    if (timestamp !== undefined) person.timestamp = timestamp;
-    return Object.freeze(person);
-  }
-
-  #device(): Device {
-    const id = this.text();
-    const deviceId = this.#optional();
-    const userInput = this.#userInput();
-    const notes = this.#list(() => this.#note());
-    const timestamp = this.#instant();
-    const extensions = this.#list(() => this.#extension());
-    const device: Draft<Device> = { id, notes, extensions };
-    if (deviceId !== undefined) device.deviceId = deviceId;
-    if (userInput !== undefined) device.userInput = userInput;
-    if (timestamp !== undefined) device.timestamp = timestamp;
-    return Object.freeze(device);
-  }
-
   #note(): Note {
     const text = this.text();
     const lang = this.#optional();
     return Object.freeze(lang === undefined ? { text } : { text, lang });
-  }
-
-  #activity(): Activity {
-    const activity: Draft<Activity> = { name: this.text() };
-    const text = this.#optional();
-    const from = this.#instant();
-    const until = this.#instant();
-    if (text !== undefined) activity.text = text;
-    if (from !== undefined) activity.from = from;
-    if (until !== undefined) activity.until = until;
-    if (this.#flag()) activity.note = this.#note();
-    return Object.freeze(activity);
   }
 
   #userInput(): UserInput | undefined {
@@ -223,4 +246,29 @@ export class Record {
     const algorithms = this.#list(() => this.text());
     return Object.freeze({ realm, scheme, algorithms, rejected: this.#flag() });
   }
+}
+
+/** Each value is an activity of its own, for the time of all. */
+function toActivities({ values = [], from, until, notes: [note] = [] }: PresenceAttribute): Activity[] {
+  return values.map((value) => {
+    const activity: Draft<Activity> = { ...value };
+    if (from !== undefined) activity.from = from;
+    if (until !== undefined) activity.until = until;
+    if (note !== undefined) activity.note = note;
+    return Object.freeze(activity);
+  });
+}
+
+function toCapability(name: Capability["name"], attribute: PresenceAttribute, excluded: ReadonlySet<unknown>): Capability {
+  const { values, text, lang } = attribute;
+  const capability: Draft<Capability> = { name };
+  if (text !== undefined) capability.text = text;
+  if (lang !== undefined) capability.lang = lang;
+  if (values !== undefined) {
+    const words = (wanted: boolean) => Object.freeze(values.filter((value) => excluded.has(value) === wanted)
+      .map((value) => (value.text === undefined ? value.name : `${value.name} ${value.text}`)));
+    capability.supported = words(false);
+    capability.notSupported = words(true);
+  }
+  return Object.freeze(capability);
 }

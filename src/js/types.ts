@@ -9,16 +9,79 @@ export interface Note {
   readonly lang?: string;
 }
 
-/** An RPID activity (RFC 4480 §3.2). */
-export interface Activity {
-  /** The token, such as `meeting`; `other` with its text in `text`. */
+/** A token, such as `meeting` or `happy`; in `placeIs` the medium. */
+export interface AttributeValue {
   readonly name: string;
+  /** Of a token that is not of RPID. */
+  readonly namespace?: string;
+  /** The text of `other`; in `placeIs` how it is there for the medium. */
   readonly text?: string;
+}
+
+/** An RPID activity (RFC 4480 §3.2): the token, such as `meeting`; `other` with its text in `text`. */
+export interface Activity extends AttributeValue {
   /** Epoch milliseconds. */
   readonly from?: number;
   /** Epoch milliseconds. */
   readonly until?: number;
   readonly note?: Note;
+}
+
+/** What is said of a tuple, person or device: either with `values` or as `text`. */
+export interface PresenceAttribute {
+  readonly values?: readonly AttributeValue[];
+  /** A URI, a word, or minutes. */
+  readonly text?: string;
+  readonly lang?: string;
+  /** Epoch milliseconds. */
+  readonly from?: number;
+  /** Epoch milliseconds. */
+  readonly until?: number;
+  readonly notes?: readonly Note[];
+  /** Of a timed status. */
+  readonly basic?: "open" | "closed";
+}
+
+/** A capability (RFC 5196): `text` for a boolean, a description or a media type, else what is and is not supported. */
+export interface Capability {
+  readonly name: "actor" | "application" | "audio" | "automata" | "class" | "control" | "data" | "description" | "duplex"
+    | "event-packages" | "extensions" | "isfocus" | "languages" | "message" | "methods" | "mobility" | "priority"
+    | "schemes" | "text" | "type" | "video";
+  readonly text?: string;
+  readonly lang?: string;
+  readonly supported?: readonly string[];
+  readonly notSupported?: readonly string[];
+}
+
+/** What RPID, timed status, CIPID and capabilities say; each as often as the document has it. Never fetched: a URI is a text. */
+export interface PresenceAttributes {
+  readonly activities: readonly Activity[];
+  /** Not for people: a name that the publisher gives to several elements. */
+  readonly class?: readonly PresenceAttribute[];
+  readonly mood?: readonly PresenceAttribute[];
+  /** `values` by medium: `audio`, `video`, `text`. */
+  readonly placeIs?: readonly PresenceAttribute[];
+  readonly placeType?: readonly PresenceAttribute[];
+  /** `values` are the media that others cannot hear or see. */
+  readonly privacy?: readonly PresenceAttribute[];
+  readonly relationship?: readonly PresenceAttribute[];
+  readonly serviceClass?: readonly PresenceAttribute[];
+  readonly sphere?: readonly PresenceAttribute[];
+  /** `text` is a URI. */
+  readonly statusIcon?: readonly PresenceAttribute[];
+  /** `text` is minutes from UTC, east positive: the opposite of `Date.getTimezoneOffset()`. */
+  readonly timeOffset?: readonly PresenceAttribute[];
+  /** What will be or was; the status now is not in it. */
+  readonly timedStatus?: readonly PresenceAttribute[];
+  readonly card?: readonly PresenceAttribute[];
+  readonly displayName?: readonly PresenceAttribute[];
+  readonly homepage?: readonly PresenceAttribute[];
+  readonly icon?: readonly PresenceAttribute[];
+  readonly map?: readonly PresenceAttribute[];
+  readonly sound?: readonly PresenceAttribute[];
+  /** What Asterisk says: the first value's `name` is its type, its `text` the subtype. */
+  readonly digiumPresence?: readonly PresenceAttribute[];
+  readonly capabilities?: readonly Capability[];
 }
 
 /** An element of the document that this library gives no meaning. */
@@ -36,23 +99,23 @@ export interface UserInput {
 }
 
 /** One service of the presentity (RFC 3863 §4.1.2). */
-export interface Tuple {
+export interface Tuple extends PresenceAttributes {
   readonly id: string;
   readonly basic?: "open" | "closed";
   /** `priority` is 0 to 1. */
   readonly contact?: { readonly uri: string; readonly priority?: number };
+  /** The devices it runs on. */
+  readonly deviceIds?: readonly string[];
   readonly notes: readonly Note[];
   /** Epoch milliseconds. */
   readonly timestamp?: number;
-  readonly activities: readonly Activity[];
   readonly userInput?: UserInput;
   readonly extensions: readonly Extension[];
 }
 
 /** The human being (RFC 4479 §3.2). */
-export interface Person {
+export interface Person extends PresenceAttributes {
   readonly id: string;
-  readonly activities: readonly Activity[];
   readonly userInput?: UserInput;
   readonly notes: readonly Note[];
   /** Epoch milliseconds. */
@@ -61,9 +124,10 @@ export interface Person {
 }
 
 /** A device (RFC 4479 §3.4). */
-export interface Device {
+export interface Device extends PresenceAttributes {
   readonly id: string;
-  readonly deviceId?: string;
+  /** URNs; one by the standard. */
+  readonly deviceIds?: readonly string[];
   readonly userInput?: UserInput;
   readonly notes: readonly Note[];
   /** Epoch milliseconds. */

@@ -51,12 +51,12 @@ fn claim(id: &mut String, kind: char, taken: &mut BTreeMap<String, u32>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::presence::{Note, Person, Tuple};
+    use crate::presence::{Component, Note};
 
     fn part(id: &str) -> Presence {
         Presence {
-            tuples: vec![Tuple { id: id.to_owned(), ..Tuple::default() }],
-            persons: vec![Person { id: "p".to_owned(), ..Person::default() }],
+            tuples: vec![Component { id: id.to_owned(), ..Component::default() }],
+            persons: vec![Component { id: "p".to_owned(), ..Component::default() }],
             notes: vec![Note { lang: None, text: "same".to_owned() }],
             ..Presence::default()
         }

@@ -9,9 +9,13 @@ pub mod pidf;
 pub mod published;
 pub mod rlmi;
 pub mod status;
+mod vocabulary;
+mod xml;
 
 pub use error::{DocumentError, Warning};
-pub use model::{Activity, Basic, Contact, Device, Extension, Note, Person, Presence, Tuple, UserInput};
+pub use model::{
+    Attribute, AttributeName, Basic, Component, Contact, Extension, Note, Presence, UserInput, Value,
+};
 pub use published::PublishedState;
 pub use status::{Status, Summary};
 

@@ -1,5 +1,7 @@
-//! The presence data model (RFC 4479): a presentity has services (tuples), at most one person, and devices.
+//! The presence data model (RFC 4479): a presentity has services (tuples), at most one person, and devices, each with
+//! attributes of RPID (RFC 4480), timed status (RFC 4481), CIPID (RFC 4482) and capabilities (RFC 5196).
 
+pub use super::vocabulary::AttributeName;
 use crate::time::Instant;
 
 /// A presence document (RFC 3863 §4.1).
@@ -8,11 +10,11 @@ pub struct Presence {
     /// Whose presence it is: the `entity` attribute, empty if it was missing.
     pub entity: String,
     /// Services, in document order.
-    pub tuples: Vec<Tuple>,
+    pub tuples: Vec<Component>,
     /// Persons; more than one means ambiguity (RFC 4479 §3.2).
-    pub persons: Vec<Person>,
+    pub persons: Vec<Component>,
     /// Devices.
-    pub devices: Vec<Device>,
+    pub devices: Vec<Component>,
     /// Notes of the whole document.
     pub notes: Vec<Note>,
     /// Elements of other namespaces directly under `presence`.
@@ -27,27 +29,26 @@ pub enum Basic {
     Closed,
 }
 
-/// One service of the presentity (RFC 3863 §4.1.2).
+/// A service of the presentity (`tuple`, RFC 3863 §4.1.2), the human being (`person`, RFC 4479 §3.2) or a physical device
+/// (`device`, RFC 4479 §3.4): which one, the list says that it is in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tuple {
+pub struct Component {
     /// Unique in the document; empty if it was missing.
     pub id: String,
-    /// `open`, `closed`, or nothing said.
+    /// Of a service: `open`, `closed`, or nothing said.
     pub basic: Option<Basic>,
-    /// How the service is reached.
+    /// Of a service: how it is reached.
     pub contact: Option<Contact>,
+    /// Of a device its own URN; of a service the devices it runs on (RFC 4480 §3.4).
+    pub device_ids: Vec<String>,
+    /// What is said of it, in document order. An attribute may stand several times, for different times.
+    pub attributes: Vec<Attribute>,
+    /// RPID user-input.
+    pub user_input: Option<UserInput>,
     /// Human-readable notes.
     pub notes: Vec<Note>,
     /// When this was true.
     pub timestamp: Option<Instant>,
-    /// RPID activities put under the tuple or its status by older publishers (RFC 4479 §3.7).
-    pub activities: Vec<Activity>,
-    /// RPID user-input (RFC 4480 §3.14).
-    pub user_input: Option<UserInput>,
-    /// The vendor presence of Asterisk: `type` and `subtype` attributes of `digium_presence`, and its text.
-    pub digium: Option<(String, String, String)>,
-    /// Devices this service runs on (RFC 4479 §3.4).
-    pub device_ids: Vec<String>,
     /// Elements that have no field above.
     pub extensions: Vec<Extension>,
 }
@@ -70,53 +71,44 @@ pub struct Note {
     pub text: String,
 }
 
-/// The human being (RFC 4479 §3.2).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Person {
-    /// Unique in the document; empty if it was missing.
-    pub id: String,
-    /// What the person does, with the time for which it holds.
-    pub activities: Vec<Activity>,
-    /// RPID user-input.
-    pub user_input: Option<UserInput>,
-    /// Notes about the person.
-    pub notes: Vec<Note>,
-    /// When this was true.
-    pub timestamp: Option<Instant>,
-    /// Elements that have no field above: mood, place, …
-    pub extensions: Vec<Extension>,
-}
-
-/// A physical device (RFC 4479 §3.4).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Device {
-    /// Unique in the document; empty if it was missing.
-    pub id: String,
-    /// The URN of the device.
-    pub device_id: Option<String>,
-    /// RPID user-input.
-    pub user_input: Option<UserInput>,
-    /// Notes about the device.
-    pub notes: Vec<Note>,
-    /// When this was true.
-    pub timestamp: Option<Instant>,
-    /// Elements that have no field above.
-    pub extensions: Vec<Extension>,
-}
-
-/// One activity (RFC 4480 §3.2).
+/// A presence attribute (RFC 4479 §3.6): activities, mood, homepage, methods, …
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Activity {
-    /// The RPID token: `busy`, `on-the-phone`, …; for `other` and foreign elements [`Self::other`] tells more.
-    pub name: String,
-    /// The text of `other`, or the namespace of a foreign element.
-    pub other: Option<String>,
+pub struct Attribute {
+    /// Which one.
+    pub name: AttributeName,
+    /// Its text, of an attribute that is text: a URI, minutes, a boolean; of `sphere` one that is no token.
+    pub text: Option<Note>,
+    /// Its values, of an attribute that is a choice of tokens.
+    pub values: Vec<Value>,
     /// Start of the time for which it holds.
     pub from: Option<Instant>,
     /// End of that time.
     pub until: Option<Instant>,
-    /// A note inside `activities`.
-    pub note: Option<Note>,
+    /// Notes inside it; of time-offset its description.
+    pub notes: Vec<Note>,
+    /// The basic status that a timed status announces.
+    pub basic: Option<Basic>,
+}
+
+impl Attribute {
+    /// An attribute about which nothing is said yet.
+    #[must_use]
+    pub const fn new(name: AttributeName) -> Self {
+        Self { name, text: None, values: Vec::new(), from: None, until: None, notes: Vec::new(), basic: None }
+    }
+}
+
+/// One value of an attribute.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Value {
+    /// The token: `busy`, `happy`, `INVITE`, …; of place-is the medium.
+    pub name: String,
+    /// The namespace of a token that is not of the attribute's own vocabulary; else empty.
+    pub namespace: String,
+    /// The text of `other`; of place-is how the place is for the medium; of the capability `priority` its numbers.
+    pub text: String,
+    /// Of a capability: it is expressly not supported.
+    pub excluded: bool,
 }
 
 /// Whether someone used the device lately (RFC 4480 §3.14).

@@ -1,6 +1,6 @@
 //! What a user says of themselves, and the document that says it.
 
-use super::{Activity, Basic, Contact, Note, Person, Presence, Status, Tuple, UserInput};
+use super::{Attribute, AttributeName, Basic, Component, Contact, Note, Presence, Status, UserInput, Value};
 use crate::time::Instant;
 
 /// The text of `other` that says do-not-disturb; RPID has no token for it (it goes with `busy`, so that
@@ -59,11 +59,13 @@ impl PublishedState {
     pub fn document(&self, entity: &str, device: &str, now: Instant) -> Presence {
         let notes: Vec<Note> =
             self.note.iter().map(|text| Note { lang: None, text: text.trim().to_owned() }).collect();
-        let mut activities: Vec<Activity> = self.implied().iter().map(|word| self.activity(word)).collect();
-        for word in self.activities.iter().map(|word| word.trim()).filter(|word| !word.is_empty()) {
-            let activity = self.activity(word);
-            if !activities.contains(&activity) {
-                activities.push(activity);
+        let mut activities = Attribute::new(AttributeName::ACTIVITIES);
+        activities.until = self.until;
+        let more = self.activities.iter().map(|word| word.trim()).filter(|word| !word.is_empty());
+        for word in self.implied().iter().copied().chain(more) {
+            let value = value(word);
+            if !activities.values.contains(&value) {
+                activities.values.push(value);
             }
         }
         let basic = match self.status {
@@ -73,21 +75,21 @@ impl PublishedState {
                 Some(Basic::Open)
             }
         };
-        let tuple = Tuple {
+        let tuple = Component {
             id: ["t", device].concat(),
             basic,
             contact: Some(Contact { uri: entity.to_owned(), priority: None }),
             notes: notes.clone(),
             timestamp: Some(now),
-            ..Tuple::default()
+            ..Component::default()
         };
-        let person = Person {
+        let person = Component {
             id: ["p", device].concat(),
-            activities,
+            attributes: if activities.values.is_empty() { Vec::new() } else { vec![activities] },
             user_input: self.idle.then_some(UserInput { idle: true, last_input: None, threshold: None }),
             notes,
             timestamp: Some(now),
-            ..Person::default()
+            ..Component::default()
         };
         Presence {
             entity: entity.to_owned(),
@@ -107,15 +109,11 @@ impl PublishedState {
             Status::DoNotDisturb => &["busy", DO_NOT_DISTURB],
         }
     }
+}
 
-    fn activity(&self, word: &str) -> Activity {
-        let known = ACTIVITIES.contains(&word);
-        Activity {
-            name: if known { word } else { "other" }.to_owned(),
-            other: (!known).then(|| word.to_owned()),
-            from: None,
-            until: self.until,
-            note: None,
-        }
-    }
+/// The value for an activity: any word that RPID does not know is the text of `other`.
+fn value(word: &str) -> Value {
+    let known = ACTIVITIES.contains(&word);
+    let (name, text) = if known { (word, "") } else { ("other", word) };
+    Value { name: name.to_owned(), text: text.to_owned(), ..Value::default() }
 }

@@ -1,7 +1,8 @@
 //! Lists: what a NOTIFY says of the resources in one (RFC 4662 §5), and the list a SUBSCRIBE brings along
-//! (RFC 5367 §4, RFC 4826 §3.1). May use: `pidf`.
+//! (RFC 5367 §4, RFC 4826 §3.1). May use: `pidf`, `xml`.
 
-use super::pidf::{Limits, escape, tree};
+use super::pidf::{Limits, escape};
+use super::xml::{self, Element};
 use super::{DocumentError, multipart};
 
 /// The media type of [`List`] (RFC 4662 §8.2).
@@ -59,35 +60,35 @@ pub enum State {
 /// # Errors
 /// [`DocumentError`]: it is no XML, another document, or without a version or `fullState` that can be read.
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<List, DocumentError> {
-    let root = tree::read(bytes, limits, &mut Vec::new())?;
+    let root = xml::read(bytes, limits, &mut Vec::new())?;
     if root.name != "list" || root.namespace != NAMESPACE {
         return Err(DocumentError::Root);
     }
-    let version = root.attribute("version").and_then(|text| text.trim().parse().ok());
-    let full = match root.attribute("fullState").map(str::trim) {
+    let version = root.attribute("version").and_then(|text| text.parse().ok());
+    let full = match root.attribute("fullState").as_deref() {
         Some("true" | "1") => true,
         Some("false" | "0") => false,
         Some(_) | None => return Err(DocumentError::Attribute("fullState")),
     };
     let mut list = List {
-        uri: root.attribute("uri").unwrap_or_default().trim().to_owned(),
+        uri: root.attribute("uri").unwrap_or_default(),
         version: version.ok_or(DocumentError::Attribute("version"))?,
         full,
         resources: Vec::new(),
     };
-    for child in &root.children {
-        let uri = child.attribute("uri").unwrap_or_default().trim().to_owned();
+    for child in root.elements() {
+        let uri = child.attribute("uri").unwrap_or_default();
         if child.name == "resource" && !uri.is_empty() {
-            let instances = child.children.iter().filter(|child| child.name == "instance").map(instance);
+            let instances = child.elements().filter(|child| child.name == "instance").map(instance);
             list.resources.push(Resource { uri, instances: instances.collect() });
         }
     }
     Ok(list)
 }
 
-fn instance(element: &tree::Element) -> Instance {
-    let owned = |name| element.attribute(name).map(|text| multipart::bare(text).to_owned());
-    let state = match element.attribute("state").map(str::trim) {
+fn instance(element: &Element<'_>) -> Instance {
+    let owned = |name| element.attribute(name).map(|text| multipart::bare(&text).to_owned());
+    let state = match element.attribute("state").as_deref() {
         Some("active") => State::Active,
         Some("terminated") => State::Terminated,
         Some(_) | None => State::Pending,
@@ -204,13 +205,11 @@ mod tests {
     #[test]
     fn a_list_for_a_request_is_flat_and_escaped() {
         let text = write(["sip:a@x", "sip:b@x?s=1&t=\"2\""].into_iter());
-        let root = tree::read(text.as_bytes(), &Limits::default(), &mut Vec::new()).unwrap();
-        assert_eq!(
-            (root.name.as_str(), root.namespace.as_str()),
-            ("resource-lists", "urn:ietf:params:xml:ns:resource-lists")
-        );
-        assert_eq!((root.children.len(), root.children[0].name.as_str()), (1, "list"));
-        let entries = &root.children[0].children;
+        let root = xml::read(text.as_bytes(), &Limits::default(), &mut Vec::new()).unwrap();
+        assert_eq!((root.name, root.namespace), ("resource-lists", "urn:ietf:params:xml:ns:resource-lists"));
+        let lists: Vec<_> = root.elements().collect();
+        assert_eq!((lists.len(), lists[0].name), (1, "list"));
+        let entries: Vec<_> = lists[0].elements().collect();
         assert!(entries.iter().all(|entry| entry.name == "entry" && entry.children.is_empty()));
         let uris: Vec<_> = entries.iter().filter_map(|entry| entry.attribute("uri")).collect();
         assert_eq!(uris, ["sip:a@x", "sip:b@x?s=1&t=\"2\""]);

@@ -2,23 +2,23 @@
 //!
 //! | # | rule | holds when | status |
 //! |---|---|---|---|
-//! | 1 | `no-information` | no tuple has a basic status, and no person an activity that counts | unknown |
-//! | 2 | `closed` | at least one tuple is closed and none is open | offline |
-//! | 3 | `do-not-disturb` | activity `other` "do-not-disturb", or Digium presence of type `dnd` | do-not-disturb |
-//! | 4 | `on-the-phone` | activity `on-the-phone` | on-the-phone |
-//! | 5 | `busy` | an activity that takes the person's attention: `busy`, `meeting`, `appointment`, … | busy |
-//! | 6 | `away` | an activity elsewhere: `away`, `vacation`, `meal`, …, or Digium `away`, `xa` | away |
+//! | 1 | `closed` | at least one tuple is closed and none is open | offline |
+//! | 2 | `do-not-disturb` | activity `other` "do-not-disturb"; Digium presence of type `dnd`; or rule 4 holds and a note of the same element is "do not disturb" or "dnd" | do-not-disturb |
+//! | 3 | `on-the-phone` | activity `on-the-phone` | on-the-phone |
+//! | 4 | `busy` | an activity that takes the person's attention: `busy`, `meeting`, `appointment`, … | busy |
+//! | 5 | `away` | an activity elsewhere: `away`, `vacation`, `meal`, …, or Digium `away`, `xa` | away |
+//! | 6 | `idle` | user-input says idle, and none says active | away |
 //! | 7 | `open` | a tuple is open | available |
 //! | 8 | `no-information` | none of these | unknown |
 //!
 //! The first rule that holds decides. Activities count while their `from` and `until` cover the present; they are
 //! read from every person (ambiguity: the strongest) and from the preferred tuple: open before closed, then the higher
-//! priority, then the newer timestamp, then document order. Rules 3 to 6 hold for a person without any tuple too.
+//! priority, then the newer timestamp, then document order. Rules 2 to 6 hold for a person without any tuple too.
 //! A tuple of a relationship other than `self` says nothing about the presentity (RFC 4480 §3.9). Notes never give a
-//! status (RFC 3863 §4.1.6).
+//! status (RFC 3863 §4.1.6); one can only say what kind of busy it is.
 
 use super::published::DO_NOT_DISTURB;
-use super::{Activity, Basic, Note, Presence, Tuple};
+use super::{AttributeName, Basic, Component, Note, Presence};
 use crate::time::{Instant, earliest};
 
 /// Activities of a summary at most.
@@ -80,8 +80,8 @@ pub struct Summary {
     pub idle: bool,
     /// vacation, holiday or permanent-absence.
     pub out_of_office: bool,
-    /// The activities that hold now, without repetition.
-    pub activities: Vec<Activity>,
+    /// The activities that hold now, without repetition: tokens of RPID, or the text of `other`.
+    pub activities: Vec<String>,
     /// The note to show.
     pub note: Option<String>,
     /// When the activity that gave the status ends.
@@ -96,99 +96,84 @@ pub struct Summary {
 #[must_use]
 pub fn summarize(presence: &Presence, now: Instant) -> Summary {
     let preferred = preferred_tuple(presence);
-    let mut changes_at = None;
-    let mut current: Vec<(&Activity, &str)> = Vec::new();
-    let persons = presence.persons.iter().map(|p| (p.activities.as_slice(), p.id.as_str()));
-    let tuple = preferred.iter().map(|t| (t.activities.as_slice(), t.id.as_str()));
-    for (activities, id) in persons.chain(tuple) {
-        for activity in activities {
-            for edge in [activity.from, activity.until].into_iter().flatten().filter(|at| *at > now) {
-                changes_at = earliest(changes_at, Some(edge));
-            }
-            let holds =
-                activity.from.is_none_or(|from| from <= now) && activity.until.is_none_or(|end| end > now);
-            if holds {
-                current.push((activity, id));
-            }
-        }
-    }
-    let (status, because, until) = decide(presence, preferred, &current);
-    let mut activities: Vec<Activity> = Vec::new();
-    for (activity, _) in &current {
-        let known = |a: &Activity| a.name == activity.name && a.other == activity.other;
-        if activities.len() < MOST_ACTIVITIES && !activities.iter().any(known) {
-            activities.push((*activity).clone());
-        }
-    }
-    let out_of_office =
-        activities.iter().any(|a| matches!(a.name.as_str(), "vacation" | "holiday" | "permanent-absence"));
-    let inputs = presence.persons.iter().filter_map(|p| p.user_input.as_ref());
-    let inputs = inputs.chain(preferred.and_then(|t| t.user_input.as_ref()));
-    let mut inputs = inputs.chain(presence.devices.iter().filter_map(|d| d.user_input.as_ref())).peekable();
-    // Idle only if nothing says active: one device in use is enough.
-    let idle = inputs.peek().is_some() && inputs.all(|input| input.idle);
-    Summary {
-        status,
-        idle,
-        out_of_office,
-        activities,
+    let mut summary = Summary {
+        status: Status::Unknown,
+        idle: false,
+        out_of_office: false,
+        activities: Vec::new(),
         note: note(presence, preferred),
-        until,
-        changes_at,
-        because,
+        until: None,
+        changes_at: None,
+        because: ("no-information", String::new()),
+    };
+    // The strongest signal: its element, and when it ends.
+    let mut best: Option<(Status, &Component, Option<Instant>)> = None;
+    for component in presence.persons.iter().chain(preferred) {
+        for attribute in component.attributes.iter().filter(|a| a.name == AttributeName::ACTIVITIES) {
+            let (from, until) = (attribute.from, attribute.until);
+            for edge in [from, until] {
+                summary.changes_at = earliest(summary.changes_at, edge.filter(|at| *at > now));
+            }
+            if from.is_some_and(|from| from > now) || until.is_some_and(|until| until <= now) {
+                continue;
+            }
+            for value in &attribute.values {
+                let word =
+                    if value.name == "other" && !value.text.is_empty() { &value.text } else { &value.name };
+                if summary.activities.len() < MOST_ACTIVITIES && !summary.activities.contains(word) {
+                    summary.activities.push(word.clone());
+                    summary.out_of_office |=
+                        matches!(word.as_str(), "vacation" | "holiday" | "permanent-absence");
+                }
+                let Some(mut status) = signal(word) else { continue };
+                if status == Status::Busy && component.notes.iter().any(says_do_not_disturb) {
+                    status = Status::DoNotDisturb;
+                }
+                if best.is_none_or(|(strongest, _, _)| status > strongest) {
+                    best = Some((status, component, until));
+                }
+            }
+        }
     }
-}
-
-type Verdict = (Status, (&'static str, String), Option<Instant>);
-
-fn decide(presence: &Presence, preferred: Option<&Tuple>, current: &[(&Activity, &str)]) -> Verdict {
-    let open = preferred.is_some_and(|tuple| tuple.basic == Some(Basic::Open));
-    let tuple_id = preferred.map(|tuple| tuple.id.clone()).unwrap_or_default();
-    let closed = presence.tuples.iter().find(|t| is_own(t) && t.basic == Some(Basic::Closed));
-    if let (false, Some(closed)) = (open, closed) {
-        return (Status::Offline, ("closed", closed.id.clone()), None);
-    }
-    let mut best: Option<(Status, &str, Option<Instant>)> = None;
-    for (activity, id) in current {
-        let Some(status) = signal(activity) else { continue };
+    for tuple in &presence.tuples {
+        let Some(status) = digium(tuple) else { continue };
         if best.is_none_or(|(strongest, _, _)| status > strongest) {
-            best = Some((status, id, activity.until));
+            best = Some((status, tuple, None));
         }
     }
-    let digium = presence.tuples.iter().find_map(|tuple| {
-        let (kind, _, _) = tuple.digium.as_ref()?;
-        let status = match kind.as_str() {
-            "dnd" => Status::DoNotDisturb,
-            "away" | "xa" => Status::Away,
-            _ => return None,
-        };
-        Some((status, tuple.id.as_str(), None))
-    });
-    if let Some(digium) =
-        digium.filter(|(status, _, _)| best.is_none_or(|(strongest, _, _)| *status > strongest))
-    {
-        best = Some(digium);
-    }
-    match best {
-        Some((status, id, until)) => {
-            let rule = match status {
-                Status::DoNotDisturb => "do-not-disturb",
-                Status::OnThePhone => "on-the-phone",
-                Status::Busy => "busy",
-                Status::Away => "away",
-                Status::Unknown | Status::Offline | Status::Available => "open",
-            };
-            (status, (rule, id.to_owned()), until)
+    // Idle only if nothing says active: one device in use is enough.
+    let mut idle: Option<&Component> = None;
+    let mut active = false;
+    for component in presence.persons.iter().chain(preferred).chain(&presence.devices) {
+        if let Some(input) = &component.user_input {
+            active |= !input.idle;
+            idle = idle.or(Some(component));
         }
-        None if open => (Status::Available, ("open", tuple_id), None),
-        None => (Status::Unknown, ("no-information", String::new()), None),
     }
+    idle = idle.filter(|_| !active);
+    summary.idle = idle.is_some();
+    let is_open = |tuple: &&Component| tuple.basic == Some(Basic::Open);
+    let open = preferred.filter(is_open);
+    let closed = presence.tuples.iter().find(|t| is_own(t) && t.basic == Some(Basic::Closed));
+    let (status, rule, element) = match (open, closed, best, idle) {
+        (None, Some(tuple), _, _) => (Status::Offline, "closed", tuple),
+        (_, _, Some((status, element, until)), _) => {
+            summary.until = until;
+            (status, status.as_str(), element)
+        }
+        (_, _, None, Some(element)) => (Status::Away, "idle", element),
+        (Some(tuple), _, None, None) => (Status::Available, "open", tuple),
+        (None, None, None, None) => return summary,
+    };
+    summary.status = status;
+    summary.because = (rule, element.id.clone());
+    summary
 }
 
 /// What an activity says, if it says anything.
-fn signal(activity: &Activity) -> Option<Status> {
-    match activity.name.as_str() {
-        "other" if activity.other.as_deref() == Some(DO_NOT_DISTURB) => Some(Status::DoNotDisturb),
+fn signal(activity: &str) -> Option<Status> {
+    match activity {
+        DO_NOT_DISTURB => Some(Status::DoNotDisturb),
         "on-the-phone" => Some(Status::OnThePhone),
         "busy" | "meeting" | "appointment" | "presentation" | "performance" | "steering" | "worship"
         | "spectator" => Some(Status::Busy),
@@ -198,13 +183,30 @@ fn signal(activity: &Activity) -> Option<Status> {
     }
 }
 
-/// Whether a tuple is the presentity's own (RFC 4480 §3.9).
-fn is_own(tuple: &Tuple) -> bool {
-    !tuple.extensions.iter().any(|e| e.name == "relationship" && !e.text.is_empty() && e.text != "self")
+/// FreeSWITCH has only a note for it, beside the activity `busy`.
+fn says_do_not_disturb(note: &Note) -> bool {
+    let text = note.text.trim();
+    ["do not disturb", "dnd", DO_NOT_DISTURB].iter().any(|words| text.eq_ignore_ascii_case(words))
 }
 
-fn preferred_tuple(presence: &Presence) -> Option<&Tuple> {
-    let rank = |tuple: &Tuple| {
+/// What Asterisk says of the user behind `tuple`.
+fn digium(tuple: &Component) -> Option<Status> {
+    let attribute = tuple.attributes.iter().find(|a| a.name == AttributeName::DIGIUM)?;
+    match attribute.values.first()?.name.as_str() {
+        "dnd" => Some(Status::DoNotDisturb),
+        "away" | "xa" => Some(Status::Away),
+        _ => None,
+    }
+}
+
+/// Whether a tuple is the presentity's own (RFC 4480 §3.9).
+fn is_own(tuple: &Component) -> bool {
+    let mut relationships = tuple.attributes.iter().filter(|a| a.name == AttributeName::RELATIONSHIP);
+    relationships.all(|a| a.values.iter().all(|value| value.name == "self"))
+}
+
+fn preferred_tuple(presence: &Presence) -> Option<&Component> {
+    let rank = |tuple: &Component| {
         let basic = match tuple.basic {
             Some(Basic::Open) => 2_u8,
             Some(Basic::Closed) => 1,
@@ -213,7 +215,7 @@ fn preferred_tuple(presence: &Presence) -> Option<&Tuple> {
         let priority = tuple.contact.as_ref().and_then(|contact| contact.priority);
         (basic, priority, tuple.timestamp)
     };
-    let mut best: Option<&Tuple> = None;
+    let mut best: Option<&Component> = None;
     for tuple in presence.tuples.iter().filter(|tuple| is_own(tuple)) {
         // Of equals the first wins.
         if best.is_none_or(|best| rank(tuple) > rank(best)) {
@@ -224,19 +226,16 @@ fn preferred_tuple(presence: &Presence) -> Option<&Tuple> {
 }
 
 /// The person's note, else the preferred tuple's, else the document's, else Digium's text.
-fn note(presence: &Presence, preferred: Option<&Tuple>) -> Option<String> {
+fn note(presence: &Presence, preferred: Option<&Component>) -> Option<String> {
     let person = presence.persons.iter().find_map(|person| first_text(&person.notes));
-    let found = person
-        .or_else(|| first_text(&preferred?.notes))
-        .or_else(|| first_text(&presence.notes))
-        .or_else(|| presence.tuples.iter().find_map(|tuple| not_empty(&tuple.digium.as_ref()?.2)));
-    found.map(str::to_owned)
+    let digium = |tuple: &Component| {
+        let attribute = tuple.attributes.iter().find(|a| a.name == AttributeName::DIGIUM)?;
+        Some(attribute.text.as_ref()?.text.clone())
+    };
+    let found = person.or_else(|| first_text(&preferred?.notes)).or_else(|| first_text(&presence.notes));
+    found.map(str::to_owned).or_else(|| presence.tuples.iter().find_map(digium))
 }
 
 fn first_text(notes: &[Note]) -> Option<&str> {
-    notes.iter().find_map(|note| not_empty(&note.text))
-}
-
-fn not_empty(text: &str) -> Option<&str> {
-    Some(text.trim()).filter(|text| !text.is_empty())
+    notes.iter().map(|note| note.text.trim()).find(|text| !text.is_empty())
 }

@@ -7,7 +7,7 @@ use super::{ConnectionId, Decision, Event, Output, Server};
 use crate::event::Notifier;
 use crate::event::notifier::Standing;
 use crate::event::subscriber::ends_the_usage;
-use crate::presence::{Basic, Contact, DocumentError, PIDF, Presence, Tuple, compose, pidf};
+use crate::presence::{Basic, Component, Contact, DocumentError, PIDF, Presence, compose, pidf};
 use crate::sip::{Message, Name, Reason};
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -413,11 +413,11 @@ impl Server {
 
 /// The document of a user of whom nothing is published.
 fn offline(entity: &str) -> Presence {
-    let tuple = Tuple {
+    let tuple = Component {
         id: "t0".to_owned(),
         basic: Some(Basic::Closed),
         contact: Some(Contact { uri: entity.to_owned(), priority: None }),
-        ..Tuple::default()
+        ..Component::default()
     };
     Presence { entity: entity.to_owned(), tuples: vec![tuple], ..Presence::default() }
 }

@@ -13,7 +13,7 @@
 
 use crate::agent::{Cause, Challenged, ConnectionState, Failure, FailureSource, View, Watching};
 use crate::presence::{
-    Activity, Basic, Contact, Device, Extension, Note, Person, Presence, Status, Summary, Tuple, UserInput,
+    Attribute, Basic, Component, Contact, Extension, Note, Presence, Status, Summary, UserInput, Value,
 };
 use crate::time::Instant;
 
@@ -99,38 +99,58 @@ impl Record {
         });
         self.word(u32::from(summary.idle));
         self.word(u32::from(summary.out_of_office));
-        self.list(&summary.activities, |record, activity| {
-            record.text(match &activity.other {
-                Some(text) if activity.name == "other" && !text.is_empty() => text,
-                Some(_) | None => &activity.name,
-            });
-        });
+        self.list(&summary.activities, |record, activity| record.text(activity));
         self.optional(summary.note.as_deref());
         self.instant(summary.until);
     }
 
     fn presence(&mut self, presence: &Presence) {
         self.text(&presence.entity);
-        self.list(&presence.tuples, Self::tuple);
-        self.list(&presence.persons, Self::person);
-        self.list(&presence.devices, Self::device);
+        self.list(&presence.tuples, Self::component);
+        self.list(&presence.persons, Self::component);
+        self.list(&presence.devices, Self::component);
         self.list(&presence.notes, Self::note);
         self.list(&presence.extensions, Self::extension);
     }
 
-    fn tuple(&mut self, tuple: &Tuple) {
-        self.text(&tuple.id);
-        self.word(match tuple.basic {
+    fn component(&mut self, component: &Component) {
+        self.text(&component.id);
+        self.basic(component.basic);
+        self.contact(component.contact.as_ref());
+        self.list(&component.device_ids, |record, id| record.text(id));
+        self.list(&component.attributes, Self::attribute);
+        self.user_input(component.user_input.as_ref());
+        self.list(&component.notes, Self::note);
+        self.instant(component.timestamp);
+        self.list(&component.extensions, Self::extension);
+    }
+
+    fn basic(&mut self, basic: Option<Basic>) {
+        self.word(match basic {
             None => 0,
             Some(Basic::Open) => 1,
             Some(Basic::Closed) => 2,
         });
-        self.contact(tuple.contact.as_ref());
-        self.list(&tuple.notes, Self::note);
-        self.instant(tuple.timestamp);
-        self.list(&tuple.activities, Self::activity);
-        self.user_input(tuple.user_input.as_ref());
-        self.list(&tuple.extensions, Self::extension);
+    }
+
+    fn attribute(&mut self, attribute: &Attribute) {
+        self.word(u32::from(attribute.name.index()));
+        self.basic(attribute.basic);
+        self.word(u32::from(attribute.text.is_some()));
+        if let Some(text) = &attribute.text {
+            self.note(text);
+        }
+        self.instant(attribute.from);
+        self.instant(attribute.until);
+        self.list(&attribute.notes, Self::note);
+        self.list(&attribute.values, Self::value);
+    }
+
+    fn value(&mut self, value: &Value) {
+        self.text(&value.name);
+        self.text(&value.namespace);
+        self.text(&value.text);
+        self.word(u32::from(value.excluded));
     }
 
     /// The priority is 0 without one, else 1 + thousandths.
@@ -141,38 +161,9 @@ impl Record {
         }
     }
 
-    fn person(&mut self, person: &Person) {
-        self.text(&person.id);
-        self.list(&person.activities, Self::activity);
-        self.user_input(person.user_input.as_ref());
-        self.list(&person.notes, Self::note);
-        self.instant(person.timestamp);
-        self.list(&person.extensions, Self::extension);
-    }
-
-    fn device(&mut self, device: &Device) {
-        self.text(&device.id);
-        self.optional(device.device_id.as_deref());
-        self.user_input(device.user_input.as_ref());
-        self.list(&device.notes, Self::note);
-        self.instant(device.timestamp);
-        self.list(&device.extensions, Self::extension);
-    }
-
     fn note(&mut self, note: &Note) {
         self.text(&note.text);
         self.optional(note.lang.as_deref());
-    }
-
-    fn activity(&mut self, activity: &Activity) {
-        self.text(&activity.name);
-        self.optional(activity.other.as_deref());
-        self.instant(activity.from);
-        self.instant(activity.until);
-        self.word(u32::from(activity.note.is_some()));
-        if let Some(note) = &activity.note {
-            self.note(note);
-        }
     }
 
     fn user_input(&mut self, input: Option<&UserInput>) {

@@ -1,20 +1,13 @@
-//! PIDF with the data model and RPID activities: read and write (RFC 3863, RFC 4479, RFC 4480).
+//! PIDF with the data model, RPID, timed status, CIPID and capabilities: read and write (RFC 3863, RFC 4479 to 4482,
+//! RFC 5196).
 
 mod read;
 mod timestamp;
-pub(super) mod tree;
 mod write;
 
 pub use read::read;
 pub(super) use write::escape;
 pub use write::write;
-
-/// Namespace of PIDF.
-pub(super) const PIDF_NS: &str = "urn:ietf:params:xml:ns:pidf";
-/// Namespace of the data model.
-pub(super) const DM_NS: &str = "urn:ietf:params:xml:ns:pidf:data-model";
-/// Namespace of RPID.
-pub(super) const RPID_NS: &str = "urn:ietf:params:xml:ns:pidf:rpid";
 
 /// How large a document may be. Each bound has its own [`super::DocumentError::Limit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,16 +1,14 @@
 //! The tree of a document to the values of the model, in any order of elements, whatever prefixes it uses.
 
-use super::tree::{self, Element};
-use super::{DM_NS, Limits, PIDF_NS, RPID_NS, timestamp};
+use super::{Limits, timestamp};
 use crate::presence::model::{
-    Activity, Basic, Contact, Device, Extension, Note, Person, Presence, Tuple, UserInput,
+    Attribute, AttributeName, Basic, Component, Contact, Extension, Note, Presence, UserInput, Value,
 };
+use crate::presence::vocabulary::{Shape, Vocabulary};
+use crate::presence::xml::{self, Element, unescaped};
 use crate::presence::{DocumentError, Warning};
 use crate::time::Instant;
 use litemap::LiteMap;
-
-/// A note of `activities` is copied to so many of them: a small document must not become a large one.
-const MOST_COPIES: usize = 32;
 
 /// Reads a document: strictly, and where that fails laxly with a warning (never a DOCTYPE, never an entity but XML's
 /// five and character references; the declared encoding is ignored, SIP bodies are UTF-8).
@@ -19,33 +17,9 @@ const MOST_COPIES: usize = 32;
 /// [`DocumentError`]: nothing could be read.
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<(Presence, Vec<Warning>), DocumentError> {
     let mut warnings = Vec::new();
-    let root = tree::read(bytes, limits, &mut warnings)?;
+    let root = xml::read(bytes, limits, &mut warnings)?;
     let presence = Documents { warnings: &mut warnings }.presence(&root)?;
     Ok((presence, warnings))
-}
-
-/// Which vocabulary an element belongs to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Vocabulary {
-    Pidf,
-    DataModel,
-    Rpid,
-    Other,
-}
-
-fn vocabulary(namespace: &str) -> Vocabulary {
-    match namespace {
-        // RFC 3863 §4.1.1 prints a trailing colon once; no namespace at all is read with a warning.
-        PIDF_NS | "urn:ietf:params:xml:ns:pidf:" | "" => Vocabulary::Pidf,
-        DM_NS | "urn:ietf:params:xml:ns:pidf:person" | "dm" => Vocabulary::DataModel,
-        RPID_NS
-        | "urn:ietf:params:xml:ns:pidf:rpid:rpid-person"
-        | "urn:ietf:params:xml:ns:pidf:status:rpid"
-        | "urn:ietf:params:xml:ns:pidf:rpid:status:rpid-status"
-        | "urn:ietf:params:xml:ns:pidf:rpid:rpid-status"
-        | "rpid" => Vocabulary::Rpid,
-        _ => Vocabulary::Other,
-    }
 }
 
 struct Documents<'a> {
@@ -59,185 +33,185 @@ impl Documents<'_> {
         }
     }
 
-    fn presence(&mut self, root: &Element) -> Result<Presence, DocumentError> {
-        if root.name != "presence" || vocabulary(&root.namespace) != Vocabulary::Pidf {
+    fn presence(&mut self, root: &Element<'_>) -> Result<Presence, DocumentError> {
+        if root.name != "presence" || Vocabulary::of(root.namespace) != Vocabulary::Pidf {
             return Err(DocumentError::Root);
         }
-        if root.namespace != PIDF_NS {
+        if root.namespace != "urn:ietf:params:xml:ns:pidf" {
             self.warn(Warning::Namespace);
         }
-        let mut presence = Presence {
-            entity: root.attribute("entity").unwrap_or_default().trim().to_owned(),
-            ..Presence::default()
-        };
+        let mut presence =
+            Presence { entity: root.attribute("entity").unwrap_or_default(), ..Presence::default() };
         if presence.entity.is_empty() {
             self.warn(Warning::NoEntity);
         }
-        for child in &root.children {
-            match (vocabulary(&child.namespace), child.name.as_str()) {
-                (Vocabulary::Pidf, "tuple") => presence.tuples.push(self.tuple(child)),
+        for child in root.elements() {
+            match (Vocabulary::of(child.namespace), child.name) {
+                (Vocabulary::Pidf, "tuple") => presence.tuples.push(self.component(child)),
                 (Vocabulary::Pidf | Vocabulary::DataModel, "note") => presence.notes.push(note(child)),
-                (Vocabulary::DataModel, "person") => presence.persons.push(self.person(child)),
-                (Vocabulary::DataModel, "device") => presence.devices.push(self.device(child)),
-                (Vocabulary::Pidf | Vocabulary::DataModel | Vocabulary::Rpid | Vocabulary::Other, _) => {
-                    presence.extensions.push(extension(child));
-                }
+                (Vocabulary::DataModel, "person") => presence.persons.push(self.component(child)),
+                (Vocabulary::DataModel, "device") => presence.devices.push(self.component(child)),
+                _ => presence.extensions.push(extension(child)),
             }
         }
-        self.check_ids(presence.tuples.iter().map(|tuple| tuple.id.as_str()));
-        self.check_ids(presence.persons.iter().map(|person| person.id.as_str()));
+        self.check_ids(&presence.tuples);
+        self.check_ids(&presence.persons);
         Ok(presence)
     }
 
-    fn check_ids<'i>(&mut self, mut ids: impl Iterator<Item = &'i str>) {
+    fn check_ids(&mut self, components: &[Component]) {
         let mut seen = LiteMap::new_vec();
-        if !ids.all(|id| !id.is_empty() && seen.insert(id, ()).is_none()) {
-            self.warn(Warning::Id);
-        }
-    }
-
-    fn tuple(&mut self, element: &Element) -> Tuple {
-        let mut tuple =
-            Tuple { id: element.attribute("id").unwrap_or_default().to_owned(), ..Tuple::default() };
-        for child in &element.children {
-            match (vocabulary(&child.namespace), child.name.as_str()) {
-                (Vocabulary::Pidf, "status") => self.status(child, &mut tuple),
-                (Vocabulary::Pidf, "contact") => tuple.contact = Some(self.contact(child)),
-                (Vocabulary::Pidf | Vocabulary::DataModel, "note") => tuple.notes.push(note(child)),
-                (Vocabulary::Pidf, "timestamp") => {
-                    tuple.timestamp = self.time(&child.all_text(), "timestamp")
-                }
-                (Vocabulary::Rpid, "activities") => self.activities(child, &mut tuple.activities),
-                (Vocabulary::Rpid, "user-input") => tuple.user_input = Some(self.user_input(child)),
-                (Vocabulary::DataModel, "deviceID") => tuple.device_ids.push(child.all_text()),
-                (Vocabulary::Pidf | Vocabulary::DataModel | Vocabulary::Rpid | Vocabulary::Other, _) => {
-                    tuple.extensions.push(extension(child));
-                }
+        for component in components {
+            let id = component.id.as_str();
+            if id.is_empty() || seen.insert(id, ()).is_some() {
+                self.warn(Warning::Id);
             }
         }
-        tuple
     }
 
-    fn status(&mut self, element: &Element, tuple: &mut Tuple) {
-        for child in &element.children {
-            match (vocabulary(&child.namespace), child.name.as_str()) {
-                (Vocabulary::Pidf, "basic") => {
-                    tuple.basic = match child.all_text().as_str() {
-                        "open" => Some(Basic::Open),
-                        "closed" => Some(Basic::Closed),
-                        _ => {
-                            self.warn(Warning::Value("basic"));
-                            None
-                        }
-                    };
+    fn component(&mut self, element: &Element<'_>) -> Component {
+        let mut component =
+            Component { id: element.attribute("id").unwrap_or_default(), ..Component::default() };
+        for child in element.elements() {
+            self.child(child, false, &mut component);
+        }
+        component
+    }
+
+    /// What stands in a component, or in the `status` of one.
+    fn child(&mut self, element: &Element<'_>, in_status: bool, component: &mut Component) {
+        let vocabulary = Vocabulary::of(element.namespace);
+        match (vocabulary, element.name) {
+            // Of a person it is from the days of Asterisk's chan_sip.
+            (Vocabulary::Pidf | Vocabulary::DataModel | Vocabulary::Rpid, "status") if !in_status => {
+                for child in element.elements() {
+                    self.child(child, true, component);
                 }
-                (Vocabulary::Rpid, "activities") => self.activities(child, &mut tuple.activities),
-                (_, "digium_presence") => {
-                    let attribute = |name| child.attribute(name).unwrap_or_default().to_owned();
-                    tuple.digium = Some((attribute("type"), attribute("subtype"), child.all_text()));
-                }
-                (Vocabulary::Pidf | Vocabulary::DataModel | Vocabulary::Rpid | Vocabulary::Other, _) => {
-                    if is_understood(child) {
-                        tuple.extensions.push(extension(child));
+            }
+            (Vocabulary::Pidf, "basic") => component.basic = self.basic(element),
+            (Vocabulary::Pidf, "contact") => component.contact = Some(self.contact(element)),
+            (Vocabulary::Pidf | Vocabulary::DataModel, "note") => component.notes.push(note(element)),
+            (Vocabulary::Pidf | Vocabulary::DataModel, "timestamp") => {
+                component.timestamp = self.time(&element.text(), "timestamp");
+            }
+            (Vocabulary::DataModel, "deviceID") => component.device_ids.push(element.text()),
+            (Vocabulary::Rpid, "user-input") => component.user_input = Some(self.user_input(element)),
+            (Vocabulary::Caps, "servcaps" | "devcaps") => {
+                for child in element.elements() {
+                    if let Some(name) = AttributeName::find(Vocabulary::Caps, child.name) {
+                        component.attributes.push(self.attribute(child, name));
                     }
                 }
             }
-        }
-    }
-
-    fn contact(&mut self, element: &Element) -> Contact {
-        let priority = element.attribute("priority").and_then(|text| {
-            let priority = priority(text.trim());
-            if priority.is_none() {
-                self.warn(Warning::Value("priority"));
+            // A capability stands inside of those; a timed status in no status (RFC 4481 §3).
+            (Vocabulary::Caps, _) | (Vocabulary::Timed, _) if in_status || vocabulary == Vocabulary::Caps => {
             }
-            priority
-        });
-        Contact { uri: element.all_text(), priority }
-    }
-
-    fn person(&mut self, element: &Element) -> Person {
-        let mut person =
-            Person { id: element.attribute("id").unwrap_or_default().to_owned(), ..Person::default() };
-        for child in &element.children {
-            match (vocabulary(&child.namespace), child.name.as_str()) {
-                (Vocabulary::Rpid, "activities") => self.activities(child, &mut person.activities),
-                (Vocabulary::Rpid, "user-input") => person.user_input = Some(self.user_input(child)),
-                (Vocabulary::DataModel | Vocabulary::Pidf, "note") => person.notes.push(note(child)),
-                (Vocabulary::DataModel | Vocabulary::Pidf, "timestamp") => {
-                    person.timestamp = self.time(&child.all_text(), "timestamp");
+            (_, name) => {
+                let known = if in_status && name == AttributeName::DIGIUM.as_str() {
+                    // In whatever namespace stands around it.
+                    Some(AttributeName::DIGIUM)
+                } else {
+                    AttributeName::find(vocabulary, name)
+                };
+                // One that must be understood and is not, is not processed (RFC 3863 §4.2.3).
+                if in_status && (known.is_none() && demands(element) || element.elements().any(demands)) {
+                    return;
                 }
-                // Asterisk and FreeSWITCH put activities of chan_sip's days straight under the person.
-                (
-                    Vocabulary::DataModel | Vocabulary::Pidf | Vocabulary::Rpid | Vocabulary::Other,
-                    "status",
-                ) => {
-                    for inner in &child.children {
-                        if vocabulary(&inner.namespace) == Vocabulary::Rpid && inner.name == "activities" {
-                            self.activities(inner, &mut person.activities);
-                        }
-                    }
-                }
-                (Vocabulary::Pidf | Vocabulary::DataModel | Vocabulary::Rpid | Vocabulary::Other, _) => {
-                    person.extensions.push(extension(child));
+                match known {
+                    Some(name) => component.attributes.push(self.attribute(element, name)),
+                    None => component.extensions.push(extension(element)),
                 }
             }
         }
-        person
     }
 
-    fn device(&mut self, element: &Element) -> Device {
-        let mut device =
-            Device { id: element.attribute("id").unwrap_or_default().to_owned(), ..Device::default() };
-        for child in &element.children {
-            match (vocabulary(&child.namespace), child.name.as_str()) {
-                (Vocabulary::DataModel, "deviceID") => device.device_id = Some(child.all_text()),
-                (Vocabulary::Rpid, "user-input") => device.user_input = Some(self.user_input(child)),
-                (Vocabulary::DataModel | Vocabulary::Pidf, "note") => device.notes.push(note(child)),
-                (Vocabulary::DataModel | Vocabulary::Pidf, "timestamp") => {
-                    device.timestamp = self.time(&child.all_text(), "timestamp");
-                }
-                (Vocabulary::Pidf | Vocabulary::DataModel | Vocabulary::Rpid | Vocabulary::Other, _) => {
-                    device.extensions.push(extension(child));
-                }
-            }
-        }
-        device
-    }
-
-    /// `activities` with its `from` and `until`; several of them are read one after the other (RFC 4480 §3.2).
-    fn activities(&mut self, element: &Element, into: &mut Vec<Activity>) {
-        let from = element.attribute("from").and_then(|text| self.time(text, "from"));
-        let until = element.attribute("until").and_then(|text| self.time(text, "until"));
-        let is_note =
-            |child: &Element| child.name == "note" && vocabulary(&child.namespace) != Vocabulary::Other;
-        let mut notes = element.children.iter().filter(|child| is_note(child)).map(note);
-        let shared = notes.next();
-        for (count, child) in element.children.iter().filter(|child| !is_note(child)).enumerate() {
-            let own = vocabulary(&child.namespace) == Vocabulary::Rpid;
-            let other = if !own {
-                Some(child.namespace.clone())
-            } else if child.name == "other" {
-                Some(child.all_text())
-            } else {
+    fn basic(&mut self, element: &Element<'_>) -> Option<Basic> {
+        match element.text().as_str() {
+            "open" => Some(Basic::Open),
+            "closed" => Some(Basic::Closed),
+            _ => {
+                self.warn(Warning::Value("basic"));
                 None
-            };
-            let note = shared.as_ref().filter(|_| count < MOST_COPIES).cloned();
-            into.push(Activity { name: child.name.clone(), other, from, until, note });
+            }
         }
     }
 
-    fn user_input(&mut self, element: &Element) -> UserInput {
-        UserInput {
-            idle: element.all_text() == "idle",
-            last_input: element.attribute("last-input").and_then(|text| self.time(text, "last-input")),
-            threshold: element.attribute("idle-threshold").and_then(|text| text.trim().parse().ok()),
+    fn contact(&mut self, element: &Element<'_>) -> Contact {
+        let text = element.attribute("priority");
+        let priority = text.as_deref().and_then(priority);
+        if text.is_some() && priority.is_none() {
+            self.warn(Warning::Value("priority"));
         }
+        Contact { uri: element.text(), priority }
+    }
+
+    fn attribute(&mut self, element: &Element<'_>, name: AttributeName) -> Attribute {
+        let mut attribute = Attribute::new(name);
+        attribute.from = self.time_attribute(element, "from");
+        attribute.until = self.time_attribute(element, "until");
+        let shape = name.shape();
+        if name == AttributeName::DIGIUM {
+            let part = |name| element.attribute(name).unwrap_or_default();
+            attribute.values.push(Value { name: part("type"), text: part("subtype"), ..Value::default() });
+        }
+        if name == AttributeName::TIME_OFFSET
+            && let Some(text) = element.attribute("description")
+        {
+            attribute.notes.push(Note { lang: None, text });
+        }
+        for child in element.elements() {
+            let vocabulary = Vocabulary::of(child.namespace);
+            let own = vocabulary != Vocabulary::Other;
+            match (shape, child.name) {
+                (Shape::Supported | Shape::SupportedTexts(_), word) => {
+                    for item in child.elements() {
+                        attribute.values.push(supported(item, word == "notsupported", shape));
+                    }
+                }
+                (_, "note") if own => attribute.notes.push(note(child)),
+                (Shape::Tokens, name) => {
+                    let text = if own && name == "other" { child.text() } else { String::new() };
+                    let namespace = if own { String::new() } else { unescaped(child.namespace) };
+                    attribute.values.push(Value { name: name.to_owned(), namespace, text, excluded: false });
+                }
+                (Shape::Media, name) => {
+                    let text = child.elements().next().map_or_else(|| child.text(), |e| e.name.to_owned());
+                    attribute.values.push(Value { name: name.to_owned(), text, ..Value::default() });
+                }
+                (Shape::Timed, "basic") => attribute.basic = self.basic(child),
+                (Shape::Timed, "activities") if vocabulary == Vocabulary::Rpid => {
+                    attribute.values.append(&mut self.attribute(child, AttributeName::ACTIVITIES).values);
+                }
+                (Shape::Text | Shape::Timed, _) => {}
+            }
+        }
+        // What is supported and not, is (RFC 5196 §4.1).
+        if let Shape::Supported | Shape::SupportedTexts(_) = shape {
+            let all = attribute.values.clone();
+            let is_supported = |value: &Value| all.iter().any(|v| !v.excluded && v.name == value.name);
+            attribute.values.retain(|value| !value.excluded || !is_supported(value));
+        } else if attribute.values.is_empty() || name == AttributeName::DIGIUM {
+            attribute.text =
+                Some(note(element)).filter(|note| shape != Shape::Timed && !note.text.is_empty());
+        }
+        attribute
+    }
+
+    fn user_input(&mut self, element: &Element<'_>) -> UserInput {
+        UserInput {
+            idle: element.text() == "idle",
+            last_input: self.time_attribute(element, "last-input"),
+            threshold: element.attribute("idle-threshold").and_then(|text| text.parse().ok()),
+        }
+    }
+
+    fn time_attribute(&mut self, element: &Element<'_>, name: &'static str) -> Option<Instant> {
+        self.time(&element.attribute(name)?, name)
     }
 
     /// A time of RFC 3339. One without an offset is taken for UTC.
     fn time(&mut self, text: &str, element: &'static str) -> Option<Instant> {
-        let (at, has_offset) = timestamp::read(text.trim()).unzip();
+        let (at, has_offset) = timestamp::read(text).unzip();
         if has_offset != Some(true) {
             self.warn(Warning::Value(element));
         }
@@ -245,22 +219,36 @@ impl Documents<'_> {
     }
 }
 
-/// An extension of `status` that must be understood and is not, is not processed (RFC 3863 §4.2.3).
-fn is_understood(element: &Element) -> bool {
-    let demands = |element: &Element| {
-        element.attributes.iter().any(|attribute| {
-            attribute.name == "mustUnderstand" && matches!(attribute.value.trim(), "true" | "1")
-        })
-    };
-    !demands(element) && !element.children.iter().any(demands)
+/// A value of a capability.
+fn supported(element: &Element<'_>, excluded: bool, shape: Shape) -> Value {
+    let mut value = Value { name: element.name.to_owned(), excluded, ..Value::default() };
+    if let Shape::SupportedTexts(_) = shape {
+        value.name = element.text();
+    }
+    // Of priority: `range` has two of them.
+    for number in ["minvalue", "maxvalue", "value"] {
+        if let Some(number) = element.attribute(number) {
+            if !value.text.is_empty() {
+                value.text.push(' ');
+            }
+            value.text.push_str(&number);
+        }
+    }
+    value
 }
 
-fn note(element: &Element) -> Note {
-    Note { lang: element.lang.clone(), text: element.all_text() }
+/// Whether `element` says that it must be understood.
+fn demands(element: &Element<'_>) -> bool {
+    let mut attributes = element.attributes.iter();
+    attributes.any(|a| a.name == "mustUnderstand" && matches!(a.value.trim(), "true" | "1"))
 }
 
-fn extension(element: &Element) -> Extension {
-    Extension { namespace: element.namespace.clone(), name: element.name.clone(), text: element.all_text() }
+fn note(element: &Element<'_>) -> Note {
+    Note { lang: element.lang.map(unescaped), text: element.text() }
+}
+
+fn extension(element: &Element<'_>) -> Extension {
+    Extension { namespace: unescaped(element.namespace), name: element.name.to_owned(), text: element.text() }
 }
 
 /// `qvalue` in thousandths: 0 to 1 with at most three decimals (RFC 3863 §4.1.5).

@@ -1,8 +1,11 @@
 //! The model to a document that every known server and client reads: default namespace PIDF, prefixes literally
 //! `dm:` and `rpid:`, elements in the order of the schema, all text escaped, no `mustUnderstand`.
 
-use super::{DM_NS, PIDF_NS, RPID_NS, timestamp};
-use crate::presence::model::{Activity, Basic, Device, Extension, Note, Person, Presence, Tuple, UserInput};
+use super::timestamp;
+use crate::presence::model::{
+    Attribute, AttributeName, Basic, Component, Extension, Note, Presence, UserInput, Value,
+};
+use crate::presence::vocabulary::{Shape, Vocabulary};
 use crate::time::Instant;
 
 /// Writes a document.
@@ -11,19 +14,20 @@ pub fn write(presence: &Presence) -> String {
     let mut out = Writer { text: String::with_capacity(1024), path: Vec::new() };
     out.text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     out.open("presence");
-    for (name, namespace) in [("xmlns", PIDF_NS), ("xmlns:dm", DM_NS), ("xmlns:rpid", RPID_NS)] {
-        out.attribute(name, namespace);
-    }
+    // Readers in the field know these prefixes, not their namespaces.
+    out.namespace(Vocabulary::Pidf);
+    out.namespace(Vocabulary::DataModel);
+    out.namespace(Vocabulary::Rpid);
     out.attribute("entity", &presence.entity);
     for tuple in &presence.tuples {
         out.tuple(tuple);
     }
     out.notes("note", &presence.notes);
     for person in &presence.persons {
-        out.person(person);
+        out.component("dm:person", person);
     }
     for device in &presence.devices {
-        out.device(device);
+        out.component("dm:device", device);
     }
     out.extensions(&presence.extensions);
     out.close();
@@ -32,34 +36,56 @@ pub fn write(presence: &Presence) -> String {
 
 struct Writer {
     text: String,
-    path: Vec<(&'static str, bool)>,
+    /// Prefix and name of the open elements, and whether the start tag has its end.
+    path: Vec<(&'static str, &'static str, bool)>,
 }
 
 impl Writer {
     fn open(&mut self, name: &'static str) {
+        self.open_named("", name);
+    }
+
+    fn open_named(&mut self, prefix: &'static str, name: &'static str) {
         self.end_tag();
         self.text.push('<');
+        self.name(prefix, name);
+        self.path.push((prefix, name, false));
+    }
+
+    fn name(&mut self, prefix: &str, name: &str) {
+        if !prefix.is_empty() {
+            self.text.push_str(prefix);
+            self.text.push(':');
+        }
         self.text.push_str(name);
-        self.path.push((name, false));
     }
 
     /// Ends the start tag of the innermost element if it is still open.
     fn end_tag(&mut self) {
-        if let Some((_, ended)) = self.path.last_mut().filter(|(_, ended)| !*ended) {
+        if let Some((_, _, ended)) = self.path.last_mut().filter(|(_, _, ended)| !*ended) {
             *ended = true;
             self.text.push('>');
         }
     }
 
     fn close(&mut self) {
-        let Some((name, ended)) = self.path.pop() else { return };
+        let Some((prefix, name, ended)) = self.path.pop() else { return };
         if ended {
             self.text.push_str("</");
-            self.text.push_str(name);
+            self.name(prefix, name);
             self.text.push('>');
         } else {
             self.text.push_str("/>");
         }
+    }
+
+    fn namespace(&mut self, vocabulary: Vocabulary) {
+        let (prefix, name) = vocabulary.prefix();
+        self.text.push_str(if prefix.is_empty() { " xmlns" } else { " xmlns:" });
+        self.text.push_str(prefix);
+        self.text.push_str("=\"urn:ietf:params:xml:ns:");
+        self.text.push_str(name);
+        self.text.push('"');
     }
 
     fn attribute(&mut self, name: &str, value: &str) {
@@ -81,22 +107,16 @@ impl Writer {
         self.close();
     }
 
-    fn tuple(&mut self, tuple: &Tuple) {
+    fn tuple(&mut self, tuple: &Component) {
         self.open("tuple");
         self.attribute("id", &tuple.id);
         self.open("status");
-        match tuple.basic {
-            Some(Basic::Open) => self.leaf("basic", "open"),
-            Some(Basic::Closed) => self.leaf("basic", "closed"),
-            None => {}
-        }
+        self.basic("basic", tuple.basic);
         self.close();
-        self.activities(&tuple.activities);
-        self.user_input(tuple.user_input.as_ref());
+        self.said(tuple);
         for id in &tuple.device_ids {
             self.leaf("dm:deviceID", id);
         }
-        self.extensions(&tuple.extensions);
         if let Some(contact) = &tuple.contact {
             self.open("contact");
             if let Some(priority) = contact.priority {
@@ -110,62 +130,173 @@ impl Writer {
         self.close();
     }
 
-    fn person(&mut self, person: &Person) {
-        self.open("dm:person");
-        self.attribute("id", &person.id);
-        self.activities(&person.activities);
-        self.user_input(person.user_input.as_ref());
-        self.extensions(&person.extensions);
-        self.notes("dm:note", &person.notes);
-        self.time("dm:timestamp", person.timestamp);
-        self.close();
-    }
-
-    fn device(&mut self, device: &Device) {
-        self.open("dm:device");
-        self.attribute("id", &device.id);
-        self.user_input(device.user_input.as_ref());
-        self.extensions(&device.extensions);
-        if let Some(id) = &device.device_id {
+    /// A person or a device.
+    fn component(&mut self, name: &'static str, component: &Component) {
+        self.open(name);
+        self.attribute("id", &component.id);
+        self.said(component);
+        for id in &component.device_ids {
             self.leaf("dm:deviceID", id);
         }
-        self.notes("dm:note", &device.notes);
-        self.time("dm:timestamp", device.timestamp);
+        self.notes("dm:note", &component.notes);
+        self.time("dm:timestamp", component.timestamp);
         self.close();
     }
 
-    /// One `activities` element for each run of activities that share their time and note.
-    fn activities(&mut self, activities: &[Activity]) {
-        let same = |a: &Activity, b: &Activity| a.from == b.from && a.until == b.until && a.note == b.note;
-        for run in activities.chunk_by(same) {
-            let Some(first) = run.first() else { continue };
-            self.open("rpid:activities");
-            for (name, at) in [("from", first.from), ("until", first.until)] {
-                if let Some(at) = at {
-                    self.attribute(name, &timestamp::write(at));
-                }
-            }
-            if let Some(note) = &first.note {
-                self.note("rpid:note", note);
-            }
-            for activity in run {
-                self.activity(activity);
+    fn basic(&mut self, name: &'static str, basic: Option<Basic>) {
+        match basic {
+            Some(Basic::Open) => self.leaf(name, "open"),
+            Some(Basic::Closed) => self.leaf(name, "closed"),
+            None => {}
+        }
+    }
+
+    /// Attributes, user input and extensions.
+    fn said(&mut self, component: &Component) {
+        let is_capability = |a: &&Attribute| a.name.vocabulary() == Vocabulary::Caps;
+        for attribute in component.attributes.iter().filter(|a| !is_capability(a)) {
+            self.presence_attribute(attribute);
+        }
+        self.user_input(component.user_input.as_ref());
+        // In the order of their schema, which is that of the list of all.
+        let mut capabilities: Vec<&Attribute> = component.attributes.iter().filter(is_capability).collect();
+        capabilities.sort_by_key(|attribute| attribute.name);
+        if !capabilities.is_empty() {
+            let of_device = self.path.last().is_some_and(|(_, name, _)| *name == "dm:device");
+            self.open(if of_device { "caps:devcaps" } else { "caps:servcaps" });
+            self.namespace(Vocabulary::Caps);
+            for attribute in capabilities {
+                self.presence_attribute(attribute);
             }
             self.close();
         }
+        self.extensions(&component.extensions);
     }
 
-    fn activity(&mut self, activity: &Activity) {
-        self.end_tag();
-        match &activity.other {
-            Some(text) if activity.name == "other" => self.leaf("rpid:other", text),
-            Some(namespace) => self.foreign(namespace, &activity.name, ""),
-            None if is_name(&activity.name) => {
-                self.text.push_str("<rpid:");
-                self.text.push_str(&activity.name);
-                self.text.push_str("/>");
+    fn presence_attribute(&mut self, attribute: &Attribute) {
+        let name = attribute.name;
+        if attribute.text.is_none() && attribute.values.is_empty() && name.shape() != Shape::Timed {
+            return;
+        }
+        let vocabulary = name.vocabulary();
+        if vocabulary == Vocabulary::Other {
+            // Ours to read, not to write.
+            return;
+        }
+        let prefix = vocabulary.prefix().0;
+        self.open_named(prefix, name.as_str());
+        let places = if name == AttributeName::PLACE_TYPE { Vocabulary::Places } else { Vocabulary::Rpid };
+        if let Vocabulary::Timed | Vocabulary::Cipid = vocabulary {
+            self.namespace(vocabulary);
+        } else if places == Vocabulary::Places {
+            self.namespace(places);
+        }
+        for (name, at) in [("from", attribute.from), ("until", attribute.until)] {
+            if let Some(at) = at {
+                self.attribute(name, &timestamp::write(at));
             }
-            None => self.leaf("rpid:other", &activity.name),
+        }
+        match name.shape() {
+            Shape::Text => {
+                if let (AttributeName::TIME_OFFSET, Some(note)) = (name, attribute.notes.first()) {
+                    self.attribute("description", &note.text);
+                }
+            }
+            Shape::Timed => {
+                self.basic("ts:basic", attribute.basic);
+                self.notes("ts:note", &attribute.notes);
+                if !attribute.values.is_empty() {
+                    self.open("rpid:activities");
+                    self.values("rpid", &attribute.values);
+                    self.close();
+                }
+            }
+            Shape::Tokens => {
+                self.notes("rpid:note", &attribute.notes);
+                self.values(places.prefix().0, &attribute.values);
+            }
+            Shape::Media => {
+                self.notes("rpid:note", &attribute.notes);
+                for medium in ["audio", "video", "text"] {
+                    if let Some(value) = attribute.values.iter().find(|value| value.name == medium) {
+                        self.open_named(prefix, medium);
+                        self.empty(prefix, &value.text);
+                        self.close();
+                    }
+                }
+            }
+            Shape::Supported | Shape::SupportedTexts(_) => {
+                for (element, excluded) in [("caps:supported", false), ("caps:notsupported", true)] {
+                    let mut values =
+                        attribute.values.iter().filter(|value| value.excluded == excluded).peekable();
+                    if values.peek().is_some() {
+                        self.open(element);
+                        for value in values {
+                            self.capability(name.shape(), value);
+                        }
+                        self.close();
+                    }
+                }
+            }
+        }
+        if let Some(text) = &attribute.text {
+            if let Some(lang) = text.lang.as_deref().filter(|_| has_language(name)) {
+                self.attribute("xml:lang", lang);
+            }
+            self.content(&text.text);
+        }
+        self.close();
+    }
+
+    fn values(&mut self, prefix: &'static str, values: &[Value]) {
+        for value in values {
+            self.end_tag();
+            if !value.namespace.is_empty() {
+                self.foreign(&value.namespace, &value.name, "");
+            } else if value.name == "other" {
+                self.leaf("rpid:other", &value.text);
+            } else if is_name(&value.name) {
+                self.empty(prefix, &value.name);
+            } else {
+                self.leaf("rpid:other", &value.name);
+            }
+        }
+    }
+
+    fn capability(&mut self, shape: Shape, value: &Value) {
+        if let Shape::SupportedTexts(item) = shape {
+            self.open_named("caps", item);
+            self.content(&value.name);
+            self.close();
+            return;
+        }
+        if !is_name(&value.name) {
+            return;
+        }
+        self.end_tag();
+        self.text.push_str("<caps:");
+        self.text.push_str(&value.name);
+        let mut numbers = value.text.split(' ').filter(|number| !number.is_empty());
+        let names: &[&str] = match value.name.as_str() {
+            "lowerthan" => &["maxvalue"],
+            "higherthan" | "higherhan" => &["minvalue"],
+            "range" => &["minvalue", "maxvalue"],
+            "equals" => &["value"],
+            _ => &[],
+        };
+        for name in names {
+            self.attribute(name, numbers.next().unwrap_or_default());
+        }
+        self.text.push_str("/>");
+    }
+
+    /// An empty element, if XML allows its name.
+    fn empty(&mut self, prefix: &'static str, name: &str) {
+        if is_name(name) {
+            self.end_tag();
+            self.text.push('<');
+            self.name(prefix, name);
+            self.text.push_str("/>");
         }
     }
 
@@ -224,6 +355,11 @@ impl Writer {
         self.text.push_str(name);
         self.text.push('>');
     }
+}
+
+/// Whether the text of an attribute is for people, and so in a language.
+fn has_language(name: AttributeName) -> bool {
+    matches!(name.as_str(), "display-name" | "description")
 }
 
 /// Whether `name` can be the local name of an element; the ASCII part of XML's rule.

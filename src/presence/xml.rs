@@ -1,0 +1,398 @@
+//! Bytes to a tree of elements that borrows from them, namespaces resolved, strictly or laxly, within limits; and back.
+//!
+//! No DOCTYPE, no entity but XML's five and character references; the declared encoding is ignored, because the
+//! bodies of SIP are UTF-8 (FreeSWITCH declares ISO-8859-1 and sends UTF-8). Texts stay escaped until somebody asks
+//! for them, so that reading copies nothing.
+
+use super::pidf::Limits;
+use super::{DocumentError, Warning};
+use quick_xml::Reader;
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::Event;
+
+/// What stands in an element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Node<'a> {
+    Element(Element<'a>),
+    /// As in the source, references unresolved.
+    Text(&'a str),
+    CData(&'a str),
+}
+
+/// An element.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Element<'a> {
+    /// Escaped as in the source.
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    pub(super) attributes: Vec<Attribute<'a>>,
+    pub(super) children: Vec<Node<'a>>,
+    /// `xml:lang` in scope.
+    pub(super) lang: Option<&'a str>,
+}
+
+/// An attribute that is not a namespace declaration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Attribute<'a> {
+    /// Empty for attributes without prefix.
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    /// Escaped as in the source.
+    pub(super) value: &'a str,
+}
+
+impl<'a> Element<'a> {
+    /// The value of the attribute `name` without a namespace, trimmed.
+    pub(super) fn attribute(&self, name: &str) -> Option<String> {
+        let found = self.attributes.iter().find(|a| a.namespace.is_empty() && a.name == name)?;
+        Some(unescaped(found.value.trim()))
+    }
+
+    /// All text inside, children's included, trimmed.
+    pub(super) fn text(&self) -> String {
+        // Nearly every element with text has one node, and nothing to resolve in it.
+        if let [Node::Text(text)] = self.children.as_slice() {
+            return unescaped(text.trim());
+        }
+        let mut text = String::new();
+        self.collect(&mut text);
+        let end = text.trim_end().len();
+        text.truncate(end);
+        let start = text.len() - text.trim_start().len();
+        text.drain(..start);
+        text
+    }
+
+    fn collect(&self, into: &mut String) {
+        for child in &self.children {
+            match child {
+                Node::Element(child) => child.collect(into),
+                Node::Text(text) => unescape(text, into),
+                Node::CData(text) => push_lines(text, into),
+            }
+        }
+    }
+
+    /// The elements directly inside.
+    pub(super) fn elements(&self) -> impl Iterator<Item = &Element<'a>> {
+        self.children.iter().filter_map(|child| match child {
+            Node::Element(child) => Some(child),
+            Node::Text(_) | Node::CData(_) => None,
+        })
+    }
+}
+
+/// Whether a fault ends the reading or is read over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Strict,
+    Lax,
+}
+
+/// Prefix and namespace, innermost last.
+type Scope<'a> = Vec<(&'a str, &'a str)>;
+
+struct Open<'a> {
+    element: Element<'a>,
+    /// Length of the scope outside of the element.
+    scope: usize,
+    /// The name as written, with its prefix.
+    raw_name: &'a str,
+}
+
+/// The root element of a document: read strictly, and where that fails laxly with a warning.
+pub(super) fn read<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    warnings: &mut Vec<Warning>,
+) -> Result<Element<'a>, DocumentError> {
+    if bytes.len() > limits.bytes {
+        return Err(DocumentError::Limit("bytes"));
+    }
+    let text = core::str::from_utf8(bytes).map_err(|_| DocumentError::Encoding)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_start();
+    if text.contains('\0') {
+        let is_utf16 = text.starts_with("<\0") || text.starts_with("\0<");
+        return Err(if is_utf16 { DocumentError::Encoding } else { DocumentError::Malformed });
+    }
+    match parse(text, limits, Mode::Strict) {
+        Err(DocumentError::Malformed) => {
+            warnings.push(Warning::Lax);
+            parse(text, limits, Mode::Lax)
+        }
+        result => result,
+    }
+}
+
+/// The root element of `text`.
+fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode) -> Result<Element<'a>, DocumentError> {
+    let mut reader = Reader::from_str(text);
+    let config = reader.config_mut();
+    config.check_end_names = false;
+    config.allow_dangling_amp = mode == Mode::Lax;
+    config.allow_unmatched_ends = true;
+    let mut scope: Scope<'a> = vec![("xml", "http://www.w3.org/XML/1998/namespace")];
+    let mut open: Vec<Open<'a>> = Vec::new();
+    let mut root = None;
+    let mut count = 0_usize;
+    let mut at = 0;
+    // Where the text that is being read began; references come as events of their own.
+    let mut text_from = None;
+    loop {
+        let event = reader.read_event();
+        let from =
+            core::mem::replace(&mut at, usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX));
+        let source = text.get(from..at).unwrap_or_default();
+        if let (false, Some(start)) = (matches!(event, Ok(Event::Text(_) | Event::GeneralRef(_))), text_from)
+        {
+            text_from = None;
+            add(&mut open, Node::Text(text.get(start..from).unwrap_or_default()), mode)?;
+        }
+        match event {
+            Ok(Event::Start(_) | Event::Empty(_)) => {
+                count += 1;
+                if count > limits.elements {
+                    return Err(DocumentError::Limit("elements"));
+                }
+                if open.len() >= limits.depth {
+                    return Err(DocumentError::Limit("depth"));
+                }
+                if root.is_some() {
+                    if mode == Mode::Strict {
+                        return Err(DocumentError::Malformed);
+                    }
+                    break;
+                }
+                let tag = source.strip_prefix('<').and_then(|tag| tag.strip_suffix('>')).unwrap_or_default();
+                let empty = matches!(event, Ok(Event::Empty(_)));
+                let tag = tag.strip_suffix('/').filter(|_| empty).unwrap_or(tag);
+                let lang = open.last().and_then(|open| open.element.lang);
+                let started = start_element(tag, &mut scope, lang, limits, mode)?;
+                if empty {
+                    close(started, &mut open, &mut root, &mut scope);
+                } else {
+                    open.push(started);
+                }
+            }
+            Ok(Event::End(end)) => {
+                let name: &str = end.name().0;
+                let matches = open.last().is_some_and(|open| open.raw_name == name);
+                if !matches && mode == Mode::Strict {
+                    return Err(DocumentError::Malformed);
+                }
+                // An unmatched end tag closes up to its start, or is dropped if there is none.
+                if open.iter().any(|open| open.raw_name == name) {
+                    while let Some(closed) = open.pop() {
+                        let done = closed.raw_name == name;
+                        close(closed, &mut open, &mut root, &mut scope);
+                        if done {
+                            break;
+                        }
+                    }
+                }
+            }
+            Ok(Event::Text(_)) => text_from = text_from.or(Some(from)),
+            Ok(Event::GeneralRef(reference)) => {
+                check_reference(&reference, mode)?;
+                text_from = text_from.or(Some(from));
+            }
+            Ok(Event::CData(_)) => {
+                let inside = source.strip_prefix("<![CDATA[").and_then(|rest| rest.strip_suffix("]]>"));
+                add(&mut open, Node::CData(inside.unwrap_or_default()), mode)?;
+            }
+            Ok(Event::DocType(_)) => return Err(DocumentError::Entity),
+            Ok(Event::Eof) => break,
+            Ok(Event::Comment(_) | Event::Decl(_) | Event::PI(_)) => {}
+            // Laxly, what came before the fault is kept.
+            Err(_) if mode == Mode::Lax && (!open.is_empty() || root.is_some()) => break,
+            Err(_) => return Err(DocumentError::Malformed),
+        }
+    }
+    if !open.is_empty() && mode == Mode::Strict {
+        return Err(DocumentError::Malformed);
+    }
+    while let Some(closed) = open.pop() {
+        close(closed, &mut open, &mut root, &mut scope);
+    }
+    root.ok_or(DocumentError::Malformed)
+}
+
+fn close<'a>(closed: Open<'a>, open: &mut [Open<'a>], root: &mut Option<Element<'a>>, scope: &mut Scope<'a>) {
+    scope.truncate(closed.scope);
+    match open.last_mut() {
+        Some(parent) => parent.element.children.push(Node::Element(closed.element)),
+        None => *root = Some(closed.element),
+    }
+}
+
+fn add<'a>(open: &mut [Open<'a>], node: Node<'a>, mode: Mode) -> Result<(), DocumentError> {
+    match (open.last_mut(), node) {
+        (Some(open), node) => open.element.children.push(node),
+        (None, Node::Text(text)) if text.trim_matches(['\u{feff}', ' ', '\t', '\r', '\n']).is_empty() => {}
+        (None, _) if mode == Mode::Strict => return Err(DocumentError::Malformed),
+        (None, _) => {}
+    }
+    Ok(())
+}
+
+/// The character of a character reference or of one of XML's five entities.
+fn resolve(name: &str) -> Option<char> {
+    if let Some(number) = name.strip_prefix('#') {
+        let code = match number.strip_prefix('x') {
+            Some(hex) => u32::from_str_radix(hex, 16),
+            None => number.parse(),
+        };
+        return char::from_u32(code.ok()?).filter(|c| *c != '\0');
+    }
+    resolve_predefined_entity(name)?.chars().next()
+}
+
+/// Laxly, a reference to no character is left out, and an ampersand with no name behind it stands for itself.
+fn check_reference(name: &str, mode: Mode) -> Result<(), DocumentError> {
+    if resolve(name).is_some() {
+        return Ok(());
+    }
+    // `?a=1&b=2;c` in a URI and `you & me; both` in a note are no entities.
+    let is_name =
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.') || b >= 0x80);
+    if !is_name || name.is_empty() {
+        return if mode == Mode::Lax { Ok(()) } else { Err(DocumentError::Malformed) };
+    }
+    Err(DocumentError::Entity)
+}
+
+/// An attribute's value: no `<`, and references that are known.
+fn check_value(value: &str, mode: Mode) -> Result<(), DocumentError> {
+    if value.contains('<') && mode == Mode::Strict {
+        return Err(DocumentError::Malformed);
+    }
+    let mut rest = value;
+    while let Some((_, after)) = rest.split_once('&') {
+        match after.split_once(';') {
+            Some((name, _)) => check_reference(name, mode)?,
+            None if mode == Mode::Strict => return Err(DocumentError::Malformed),
+            None => {}
+        }
+        rest = after;
+    }
+    Ok(())
+}
+
+/// `escaped` with its references resolved.
+pub(super) fn unescaped(escaped: &str) -> String {
+    let mut text = String::with_capacity(escaped.len());
+    unescape(escaped, &mut text);
+    text
+}
+
+fn unescape(escaped: &str, into: &mut String) {
+    let mut rest = escaped;
+    while let Some((before, after)) = rest.split_once('&') {
+        push_lines(before, into);
+        rest = after;
+        if let Some((name, after)) = after.split_once(';') {
+            let character = resolve(name);
+            into.extend(character);
+            if character.is_some() || name.starts_with('#') {
+                rest = after;
+                continue;
+            }
+        }
+        into.push('&');
+    }
+    push_lines(rest, into);
+}
+
+/// Every end of a line is one line feed (XML 1.0 §2.11).
+fn push_lines(text: &str, into: &mut String) {
+    let mut pieces = text.split('\r');
+    into.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        if !piece.starts_with('\n') {
+            into.push('\n');
+        }
+        into.push_str(piece);
+    }
+}
+
+/// Reads what stands between `<` and `>`.
+fn start_element<'a>(
+    tag: &'a str,
+    scope: &mut Scope<'a>,
+    lang: Option<&'a str>,
+    limits: &Limits,
+    mode: Mode,
+) -> Result<Open<'a>, DocumentError> {
+    let outside = scope.len();
+    let (raw_name, rest) = tag.split_at(tag.find([' ', '\t', '\r', '\n']).unwrap_or(tag.len()));
+    let mut element = Element { lang, ..Element::default() };
+    let mut rest = rest.trim_ascii_start();
+    let mut count = 0;
+    while !rest.is_empty() {
+        let (key, value) = match next_attribute(&mut rest) {
+            Some(attribute) => attribute,
+            None if mode == Mode::Lax => break,
+            None => return Err(DocumentError::Malformed),
+        };
+        count += 1;
+        if count > limits.attributes {
+            return Err(DocumentError::Limit("attributes"));
+        }
+        check_value(value, mode)?;
+        let (prefix, name) = key.split_once(':').unwrap_or(("", key));
+        if value.len() > limits.inherited && (prefix == "xmlns" || key == "xmlns" || key == "xml:lang") {
+            return Err(DocumentError::Limit("inherited"));
+        }
+        let declared = if key == "xmlns" { "" } else { name };
+        if key == "xmlns" || prefix == "xmlns" {
+            let twice = scope.iter().skip(outside).any(|(prefix, _)| *prefix == declared);
+            if twice && mode == Mode::Strict {
+                return Err(DocumentError::Malformed);
+            }
+            scope.push((declared, value));
+            continue;
+        }
+        if element.attributes.iter().any(|a| a.namespace == prefix && a.name == name) && mode == Mode::Strict
+        {
+            return Err(DocumentError::Malformed);
+        }
+        if key == "xml:lang" {
+            element.lang = Some(value).filter(|lang| !lang.is_empty());
+        }
+        // The prefix, until all declarations of this element are known.
+        element.attributes.push(Attribute { namespace: prefix, name, value });
+    }
+    for attribute in &mut element.attributes {
+        if !attribute.namespace.is_empty() {
+            attribute.namespace = lookup(scope, attribute.namespace, mode)?;
+        }
+    }
+    let (prefix, name) = raw_name.split_once(':').unwrap_or(("", raw_name));
+    element.namespace = lookup(scope, prefix, mode)?;
+    element.name = name;
+    Ok(Open { element, scope: outside, raw_name })
+}
+
+/// The namespace of `prefix`. Laxly, an undeclared prefix stands for itself.
+fn lookup<'a>(scope: &Scope<'a>, prefix: &'a str, mode: Mode) -> Result<&'a str, DocumentError> {
+    match scope.iter().rev().find(|(p, _)| *p == prefix) {
+        Some((_, namespace)) => Ok(namespace),
+        None if prefix.is_empty() || mode == Mode::Lax => Ok(prefix),
+        None => Err(DocumentError::Malformed),
+    }
+}
+
+/// Takes the first attribute off `rest`, and the blanks behind it; `None` if what stands there is none.
+///
+/// ```abnf
+/// Attribute = Name [S] "=" [S] (DQUOTE *(AttValue) DQUOTE / "'" *(AttValue) "'")
+/// ```
+fn next_attribute<'a>(rest: &mut &'a str) -> Option<(&'a str, &'a str)> {
+    let (key, after) = rest.split_once('=')?;
+    let key = key.trim_ascii_end();
+    let after = after.trim_ascii_start();
+    let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let (value, after) = after.get(1..)?.split_once(quote)?;
+    *rest = after.trim_ascii_start();
+    (!key.is_empty() && !key.contains(|c: char| c.is_ascii_whitespace())).then_some((key, value))
+}
