@@ -239,6 +239,8 @@ impl Simulation {
         if let Some(wrong) = self.wrong() {
             panic!("after {waited} s: {wrong}");
         }
+        // A NOTIFY whose answer was lost still ends its subscription at the server, which the next refresh finds out.
+        self.world.seconds(u64::from(EXPIRES) + 40);
     }
 
     /// How often a request was answered.
