@@ -28,6 +28,8 @@ pub struct Config {
     pub keep_alive: Option<u32>,
     /// How long a subscription goes on after its last watch ended.
     pub linger: Duration,
+    /// The server that takes lists of addresses in a SUBSCRIBE (RFC 5367).
+    pub list_server: Option<Uri>,
     /// How many SUBSCRIBE transactions may be open at once.
     pub window: usize,
     /// How many presentities may be watched.
@@ -56,6 +58,7 @@ impl Config {
             expires: 3600,
             keep_alive: None,
             linger: Duration::from_secs(2),
+            list_server: None,
             window: 16,
             watches: 10_000,
             user_agent: String::new(),

@@ -122,6 +122,8 @@ failures! {
         "A message arrived that is larger than the limit. It was ignored.";
     BadDocument "bad-document" Server
         "A presence document could not be read. The last good state was kept.";
+    NoList "no-list" Server
+        "The server gives no list (RFC 4662) for this address. Check the address; watch its members one by one.";
     TooManyWatches "too-many-watches" Application
         "The agent watches as many presentities as its limit allows.";
     SecureOnly "secure-only" Application

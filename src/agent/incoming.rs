@@ -1,8 +1,11 @@
 //! What the server sends unasked: NOTIFY, OPTIONS, and what is to be refused (RFC 3261 §8.2).
 
+use super::lists::EVENTLIST;
 use super::registration::SUPPORTED;
+use super::subscriptions::SubscriptionId;
 use super::{Agent, Direction, Event, Failure, FailureCode, Output};
 use crate::presence::PIDF;
+use crate::presence::multipart::RELATED;
 use crate::sip::{Message, Method, Name, ParseError};
 use crate::time::Instant;
 
@@ -28,7 +31,11 @@ impl Agent {
             self.answer(request, 501, &[(Name::Allow, ALLOW)]);
             return;
         }
-        let required: Vec<&str> = request.list(&Name::Require).collect();
+        let mut required: Vec<&str> = request.list(&Name::Require).collect();
+        // A NOTIFY may require what our SUBSCRIBE has offered (RFC 4662 §4.1).
+        if self.subscription_of(request).is_some_and(|id| self.list_of(id).is_some()) {
+            required.retain(|tag| *tag != EVENTLIST);
+        }
         if !required.is_empty() {
             let unsupported = required.join(", ");
             self.answer(request, 420, &[(Name::Unsupported, &unsupported)]);
@@ -56,14 +63,15 @@ impl Agent {
     }
 
     fn handle_notify(&mut self, request: &Message, now: Instant) {
-        let tag = request.to().ok().and_then(|to| to.tag().map(str::to_owned));
-        let Some(id) = self.subscriptions.find(request.call_id(), tag.as_deref()) else {
+        let Some(id) = self.subscription_of(request) else {
             self.answer(request, 481, &[]);
             return;
         };
         let coding = request.header(&Name::ContentEncoding);
         let readable = match request.content_type() {
-            Ok(Some(media)) => media.essence == PIDF,
+            Ok(Some(media)) => {
+                media.essence == PIDF || (media.essence == RELATED && self.list_of(id).is_some())
+            }
             // A body without a type: taken for what was asked for.
             Ok(None) => true,
             Err(_) => false,
@@ -89,12 +97,18 @@ impl Agent {
                     }
                     None => self.answer(request, 200, &[]),
                 }
-                self.deliver(id, notified, &request.body, now);
+                self.deliver(id, notified, request, now);
             }
             Err(489) => self.answer(request, 489, &[(Name::AllowEvents, "presence")]),
             Err(status) => self.answer(request, status, &[]),
         }
         self.subscriptions.settle(id);
+    }
+
+    /// The subscription that a NOTIFY belongs to.
+    fn subscription_of(&self, request: &Message) -> Option<SubscriptionId> {
+        let to = request.to().ok()?;
+        self.subscriptions.find(request.call_id(), to.tag())
     }
 
     /// Something arrived that is not a SIP message. A request is answered if it can be; the application is told.

@@ -12,6 +12,7 @@ mod failure;
 mod incoming;
 mod keep_alive;
 mod link;
+mod lists;
 mod output;
 mod publication;
 mod registration;
@@ -428,15 +429,24 @@ impl Agent {
         RequestId(self.next_id)
     }
 
-    /// What is known of a watched presentity.
+    /// What is known of a watched list, then of each of its members; of a watched presentity just the one.
+    #[must_use]
+    pub fn views(&self, id: WatchId) -> Vec<Rc<View>> {
+        let members = self.members(id).into_iter();
+        core::iter::once(id).chain(members).filter_map(|id| self.view(id).cloned()).collect()
+    }
+
+    /// What is known of a watched presentity, or how the subscription to a list stands.
     #[must_use]
     pub fn view(&self, id: WatchId) -> Option<&Rc<View>> {
         self.watches.get(id).map(|watch| &watch.view)
     }
 
-    /// Which rule and element gave the status of a watched presentity: `(status word, rule, element id)`.
+    /// Which rule and element gave the status of a watched presentity, or of the member `uri` of a watched list:
+    /// `(status word, rule, element id)`.
     #[must_use]
-    pub fn explain(&self, id: WatchId) -> Option<(&'static str, &'static str, String)> {
+    pub fn explain(&self, id: WatchId, uri: &str) -> Option<(&'static str, &'static str, String)> {
+        let id = self.member_at(id, uri).unwrap_or(id);
         let summary = self.watches.get(id)?.summary();
         Some((summary.status.as_str(), summary.because.0, summary.because.1.clone()))
     }

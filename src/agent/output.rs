@@ -44,6 +44,13 @@ pub enum Event {
         /// The new view.
         view: Rc<View>,
     },
+    /// What is known of a member of a watched list changed.
+    Member {
+        /// The watch of the list.
+        list: WatchId,
+        /// The new view, with the address of the member.
+        view: Rc<View>,
+    },
     /// The connection changed.
     Connection(ConnectionState),
     /// Something failed that no request waits for.

@@ -46,6 +46,7 @@ impl Agent {
 
     pub(super) fn send_subscription(&mut self, id: SubscriptionId, mut request: Message, now: Instant) {
         request.push(Name::Supported, SUPPORTED);
+        self.describe_list(id, &mut request);
         self.send(Owner::Subscription(id), request, Attempt::default(), now);
     }
 

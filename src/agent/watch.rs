@@ -1,7 +1,8 @@
 //! What is known of one watched presentity, and whether it is news.
 
+use super::lists::List;
 use super::subscriptions::SubscriptionId;
-use super::{Cause, SubscriptionView, View, Watching};
+use super::{Cause, SubscriptionView, View, WatchId, Watching};
 use crate::presence::{Presence, Status, Summary, status};
 use crate::sip::Uri;
 use crate::time::{Duration, Instant};
@@ -9,6 +10,12 @@ use std::rc::Rc;
 
 pub(super) struct Watch {
     pub(super) target: Uri,
+    /// The number under which it is told; 0 if it is not.
+    pub(super) told_as: WatchId,
+    /// What it knows of its members, if it is of a list.
+    pub(super) list: Option<Box<List>>,
+    /// The list that feeds it.
+    pub(super) member_of: Option<WatchId>,
     /// How many watches of the application share this one.
     pub(super) count: u32,
     /// When the subscription ends because nobody watches any more.
@@ -30,7 +37,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(target: &Uri) -> Self {
+    pub(super) fn new(target: &Uri, told_as: WatchId) -> Self {
         let view = Rc::new(View {
             uri: target.to_string(),
             summary: nothing_known(),
@@ -47,6 +54,9 @@ impl Watch {
         });
         Self {
             target: target.clone(),
+            told_as,
+            list: None,
+            member_of: None,
             count: 0,
             linger_until: None,
             due: None,

@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 #[derive(Default)]
 pub(super) struct Watches {
-    all: LiteMap<WatchId, Box<Watch>>,
+    pub(super) all: LiteMap<WatchId, Box<Watch>>,
     by_address: LiteMap<String, WatchId>,
     deadlines: Deadlines,
     next: u32,
@@ -31,13 +31,13 @@ impl Watches {
         self.deadlines.first().map(|(at, _)| at)
     }
 
-    fn next_id(&mut self) -> WatchId {
+    pub(super) fn next_id(&mut self) -> WatchId {
         self.next = self.next.wrapping_add(1);
         WatchId(self.next)
     }
 
     /// Brings the deadlines up to date with a watch that has changed.
-    fn settle(&mut self, id: WatchId) {
+    pub(super) fn settle(&mut self, id: WatchId) {
         let Some(watch) = self.all.get_mut(&id) else { return };
         let due = watch.poll_timeout();
         self.deadlines.change(id.0, core::mem::replace(&mut watch.due, due), due);
@@ -49,10 +49,18 @@ impl Agent {
     /// more begins anew if the subscription has ended for good. A watch that the agent itself refuses is told so and
     /// forgotten: it has no view, and need not be ended.
     pub fn watch(&mut self, target: &Uri, now: Instant) -> WatchId {
-        let address = target.address_of_record();
+        let id = self.hold(target, None);
+        self.run(now);
+        id
+    }
+
+    /// A watch of `target`, not yet sent: fed by the list `list`, or by itself. 0: it is a list.
+    pub(super) fn hold(&mut self, target: &Uri, list: Option<WatchId>) -> WatchId {
+        let is_list = list == Some(WatchId(0));
+        let address = address(target, is_list);
         let refusal = self.refusal(target);
         let known = self.watches.by_address.get(&address).copied();
-        let id = match (refusal, known) {
+        match (refusal, known) {
             (Some(code), _) => self.refuse_watch(target, code),
             (None, Some(id)) => {
                 self.watch_again(id);
@@ -63,16 +71,22 @@ impl Agent {
             }
             (None, None) => {
                 let id = self.watches.next_id();
-                let mut watch = Watch::new(target);
+                let mut watch = Watch::new(target, id);
                 watch.count = 1;
-                watch.subscription = Some(self.subscribe(target, self.config.expires, Role::Watch(id)));
+                watch.member_of = list.filter(|_| !is_list);
+                watch.list = is_list.then(Box::default);
+                if watch.member_of.is_none() {
+                    watch.subscription = Some(self.subscribe_watch(target, id));
+                }
                 self.watches.by_address.insert(address, id);
                 self.watches.all.insert(id, Box::new(watch));
                 id
             }
-        };
-        self.run(now);
-        id
+        }
+    }
+
+    pub(super) fn subscribe_watch(&mut self, target: &Uri, id: WatchId) -> SubscriptionId {
+        self.subscribe(target, self.config.expires, Role::Watch(id))
     }
 
     /// Why nothing can be asked about `target`, if so.
@@ -88,7 +102,7 @@ impl Agent {
 
     fn refuse_watch(&mut self, target: &Uri, code: FailureCode) -> WatchId {
         let id = self.watches.next_id();
-        let mut watch = Watch::new(target);
+        let mut watch = Watch::new(target, id);
         watch.stand(Watching::Terminated, Some(code.as_str().to_owned()), None);
         if code != FailureCode::Closed {
             let mut failure = Failure::new(code);
@@ -106,26 +120,28 @@ impl Agent {
         let Some(watch) = self.watches.all.get_mut(&id) else { return };
         watch.count += 1;
         watch.linger_until = None;
-        let (target, old) = (watch.target.clone(), watch.subscription);
+        let old = watch.subscription;
+        let is_over = match old {
+            Some(old) => self.subscriptions.get(old).is_some_and(|s| s.subscriber.is_over()),
+            // Its list says so, or there is none.
+            None => watch.state == Watching::Terminated && watch.retry_at.is_none(),
+        };
         self.watches.settle(id);
-        if let Some(old) =
-            old.filter(|old| self.subscriptions.get(*old).is_some_and(|s| s.subscriber.is_over()))
-        {
-            subscription_departs(&mut self.subscriptions, old);
-            let new = self.subscribe(&target, self.config.expires, Role::Watch(id));
-            if let Some(watch) = self.watches.all.get_mut(&id) {
-                watch.subscription = Some(new);
+        if is_over {
+            if let Some(old) = old {
+                subscription_departs(&mut self.subscriptions, old);
             }
-            self.try_watch(id);
+            self.go_alone(id);
         }
     }
 
     /// An attempt is about to be made.
-    fn try_watch(&mut self, id: WatchId) {
+    pub(super) fn try_watch(&mut self, id: WatchId) {
         if let Some(watch) = self.watches.all.get_mut(&id) {
             watch.stand(Watching::Trying, None, None);
         }
         self.announce(id, Cause::Local);
+        self.echo(id, Cause::Local);
     }
 
     /// Ends one watch; the subscription ends a linger after the last.
@@ -221,10 +237,19 @@ impl Agent {
     }
 
     /// A NOTIFY was accepted: tell whom it concerns.
-    pub(super) fn deliver(&mut self, id: SubscriptionId, notified: Notified, body: &[u8], now: Instant) {
+    pub(super) fn deliver(
+        &mut self,
+        id: SubscriptionId,
+        notified: Notified,
+        request: &Message,
+        now: Instant,
+    ) {
+        if let Some(list) = self.list_of(id) {
+            return self.deliver_list(id, list, notified, request, now);
+        }
         let Some(subscription) = self.subscriptions.get(id) else { return };
         let (role, expires_at) = (subscription.role.clone(), subscription.subscriber.expires_at());
-        let document = self.read(body);
+        let document = self.read(&request.body);
         match role {
             Role::Watch(watch_id) => {
                 let Some(watch) = self.watches.all.get_mut(&watch_id) else { return };
@@ -320,7 +345,7 @@ impl Agent {
     }
 
     /// A subscription, or an attempt at one, is over.
-    fn handle_end(
+    pub(super) fn handle_end(
         &mut self,
         id: SubscriptionId,
         end: End,
@@ -328,9 +353,12 @@ impl Agent {
         code: Option<FailureCode>,
     ) {
         let Some(subscription) = self.subscriptions.get_mut(id) else { return };
-        let failure = failure(&end, response, code);
+        let mut failure = failure(&end, response, code);
         match subscription.role.clone() {
             Role::Watch(watch_id) => {
+                if self.lose_list(watch_id, &end, &mut failure) {
+                    return;
+                }
                 let Some(watch) = self.watches.all.get_mut(&watch_id) else { return };
                 watch.stale = watch.known;
                 watch.expires = None;
@@ -340,7 +368,8 @@ impl Agent {
                     // has failed yet.
                     Why::Refused(481) if end.retry_at.is_some() => {
                         watch.stand(Watching::Trying, None, end.retry_at);
-                        return self.announce(watch_id, Cause::Disconnect);
+                        self.announce(watch_id, Cause::Disconnect);
+                        return self.echo(watch_id, Cause::Disconnect);
                     }
                     Why::Terminated(reason) => {
                         (reason.as_ref().map(|reason| reason.as_str().to_owned()), Cause::Expired)
@@ -356,6 +385,7 @@ impl Agent {
                     Some(failure) => self.fail_watch(watch_id, failure, cause),
                     None => self.announce(watch_id, cause),
                 }
+                self.echo(watch_id, cause);
             }
             Role::Fetch(request, uri) => {
                 let mut failure = failure.unwrap_or_else(|| Failure::new(FailureCode::ConnectionLost));
@@ -369,7 +399,7 @@ impl Agent {
         }
     }
 
-    fn fail_watch(&mut self, id: WatchId, mut failure: Failure, cause: Cause) {
+    pub(super) fn fail_watch(&mut self, id: WatchId, mut failure: Failure, cause: Cause) {
         if let Some(watch) = self.watches.all.get_mut(&id) {
             watch.stand(Watching::Terminated, Some(failure.code.as_str().to_owned()), failure.retry_at);
             failure.uri = Some(watch.view.uri.clone());
@@ -379,9 +409,14 @@ impl Agent {
     }
 
     /// Tells the application what is known, if that is news.
-    fn announce(&mut self, id: WatchId, cause: Cause) {
-        if let Some(view) = self.watches.all.get_mut(&id).and_then(|watch| watch.news(cause)) {
+    pub(super) fn announce(&mut self, id: WatchId, cause: Cause) {
+        let Some(watch) = self.watches.all.get_mut(&id) else { return };
+        let told_as = watch.told_as;
+        let Some(view) = watch.news(cause) else { return };
+        if told_as == id {
             self.tell(Event::State { watch: id, view });
+        } else if told_as.0 > 0 {
+            self.tell(Event::Member { list: told_as, view });
         }
     }
 
@@ -430,6 +465,12 @@ impl Agent {
             let id = WatchId(id);
             let Some(watch) = self.watches.all.get_mut(&id) else { return };
             if watch.linger_until.is_some_and(|at| at <= now) {
+                if watch.told_as != id {
+                    // Its list names it no more.
+                    watch.stale = watch.known;
+                    watch.stand(Watching::Terminated, Some("removed".to_owned()), None);
+                    self.announce(id, Cause::Change);
+                }
                 self.forget(id);
                 continue;
             }
@@ -440,12 +481,19 @@ impl Agent {
     }
 
     /// Nobody watches any more.
-    fn forget(&mut self, id: WatchId) {
+    pub(super) fn forget(&mut self, id: WatchId) {
+        self.leave_list(id);
         let Some(watch) = self.watches.all.remove(&id) else { return };
-        self.watches.by_address.remove(&watch.target.address_of_record());
+        let address = address(&watch.target, watch.list.is_some());
+        if self.watches.by_address.get(&address) == Some(&id) {
+            self.watches.by_address.remove(&address);
+        }
         self.watches.deadlines.change(id.0, watch.due, None);
         if let Some(subscription) = watch.subscription {
             subscription_departs(&mut self.subscriptions, subscription);
+        }
+        for member in watch.list.iter().flat_map(|list| list.members.values()) {
+            self.forget(*member);
         }
     }
 
@@ -486,11 +534,20 @@ fn failure(end: &End, response: Option<&Message>, code: Option<FailureCode>) -> 
 }
 
 /// Ends the interest in a subscription; what is to be said to the notifier is still sent.
-fn subscription_departs(subscriptions: &mut super::Subscriptions, id: SubscriptionId) {
+pub(super) fn subscription_departs(subscriptions: &mut super::Subscriptions, id: SubscriptionId) {
     if let Some(subscription) = subscriptions.get_mut(id) {
         let _ = subscription.subscriber.leave();
     }
     subscriptions.remove(id);
+}
+
+/// The key of a watch of `target`. A list and a presentity of one address are two things.
+fn address(target: &Uri, is_list: bool) -> String {
+    let mut address = target.address_of_record();
+    if is_list {
+        address.push_str(" list");
+    }
+    address
 }
 
 fn fetched(

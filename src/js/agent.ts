@@ -17,8 +17,14 @@ import type {
 /** Snapshots of presentities that nobody watches, kept so that each stays the same object. */
 const MOST_UNKNOWN = 1000;
 
+/** Sets the key of a list apart: no address has a blank. */
+const LIST = "list ";
+
 interface Watch {
+  readonly key: string;
   readonly uri: string;
+  /** The last states of the members, if it is the watch of a list. */
+  readonly members: Map<string, PresenceState> | undefined;
   /** The core's number; several spellings of one address share it. */
   id: number | undefined;
   state: PresenceState;
@@ -69,6 +75,7 @@ function ended(state: PresenceState, reason: string): PresenceState {
 /** See {@link Agent}. */
 export class PresenceAgent extends EventTarget implements Agent {
   readonly #watches = new Map<string, Watch>();
+  readonly #lists = new Set<Watch>();
   readonly #byId = new Map<number, Set<Watch>>();
   readonly #requests = new Map<number, Request>();
   readonly #unknown = new Map<string, PresenceState>();
@@ -132,9 +139,10 @@ export class PresenceAgent extends EventTarget implements Agent {
 
   #handle(kind: Kind, id: number, record: Record): void {
     switch (kind) {
-      case Kind.State: {
+      case Kind.State:
+      case Kind.Member: {
         const state = record.state();
-        for (const watch of [...(this.#byId.get(id) ?? [])]) this.#update(watch, state);
+        for (const watch of [...(this.#byId.get(id) ?? [])]) this.#update(watch, state, kind === Kind.Member);
         break;
       }
       case Kind.Connection:
@@ -172,12 +180,22 @@ export class PresenceAgent extends EventTarget implements Agent {
     this.#dispatch("connection", info);
   }
 
-  #update(watch: Watch, state: PresenceState): void {
-    // What says no more than that nothing is known yet has been told at the start of the watch.
-    if (isBlank(state) && isBlank(watch.state)) return;
-    watch.state = state;
-    for (const callback of [...watch.callbacks]) {
-      if (watch.callbacks.has(callback)) guard(() => callback.call(state, watch.uri));
+  #update(watch: Watch, state: PresenceState, isMember = false): void {
+    const { members, callbacks } = watch;
+    if (!isMember) {
+      // What says no more than that nothing is known yet has been told at the start of the watch.
+      if (isBlank(state) && isBlank(watch.state)) return;
+      watch.state = state;
+      // How the subscription to a list stands is for `snapshot`.
+      if (members !== undefined) return;
+    } else if (state.subscription.reason === "removed") {
+      members?.delete(state.uri);
+    } else {
+      members?.set(state.uri, state);
+    }
+    const uri = isMember ? state.uri : watch.uri;
+    for (const callback of [...callbacks]) {
+      if (callbacks.has(callback)) guard(() => callback.call(state, uri));
     }
   }
 
@@ -215,37 +233,65 @@ export class PresenceAgent extends EventTarget implements Agent {
   watch(uri: string | readonly string[], callback: WatchCallback): () => void {
     const uris = (typeof uri === "string" ? [uri] : [...uri]).map(checkAddress);
     if (typeof callback !== "function") throw new TypeError("sip-presence: watch takes a callback");
-    const ends = [...new Set(uris)].map((one) => this.#watchOne(one, callback));
+    return this.#watch([...new Set(uris)], callback, false);
+  }
+
+  watchList(uri: string, callback: WatchCallback): () => void {
+    if (typeof callback !== "function") throw new TypeError("sip-presence: watchList takes a callback");
+    return this.#watch([checkAddress(uri)], callback, true);
+  }
+
+  #watch(uris: string[], call: WatchCallback, isList: boolean): () => void {
+    const fresh: Watch[] = [];
+    const ends = uris.map((uri) => this.#join(uri, call, isList, fresh));
+    if (fresh.length > 0) {
+      this.#when((core) => this.#start(core, fresh), (failure) => {
+        for (const watch of fresh) this.#refuse(watch, failure);
+      });
+    }
     return () => {
       for (const end of ends.splice(0)) end();
     };
   }
 
-  #watchOne(uri: string, call: WatchCallback): () => void {
-    const known = this.#watches.get(uri);
-    const watch = known ?? { uri, id: undefined, state: this.snapshot(uri), callbacks: new Set() };
+  /** Adds a callback to a watch, and the watch to `fresh` if it has to be started. */
+  #join(uri: string, call: WatchCallback, isList: boolean, fresh: Watch[]): () => void {
+    const key = isList ? LIST + uri : uri;
+    const known = this.#watches.get(key);
+    const members = isList ? new Map<string, PresenceState>() : undefined;
+    const watch = known ?? { key, uri, members, id: undefined, state: this.#blank(uri), callbacks: new Set() };
     const callback = { call };
     watch.callbacks.add(callback);
-    this.#watches.set(uri, watch);
-    guard(() => call(watch.state, uri));
+    this.#watches.set(key, watch);
+    if (isList) this.#lists.add(watch);
     // A watch that has ended for good begins again when somebody asks again.
-    if (known === undefined || isOver(known.state)) {
-      this.#when((core) => this.#start(core, watch), (failure) => this.#refuse(watch, failure));
-    }
+    if (known === undefined || isOver(known.state)) fresh.push(watch);
+    const states = watch.members?.values() ?? [this.snapshot(uri)];
+    for (const state of [...states]) guard(() => call(state, isList ? state.uri : uri));
     return () => {
       watch.callbacks.delete(callback);
-      if (watch.callbacks.size === 0 && this.#watches.get(uri) === watch) this.#stop(watch);
+      if (watch.callbacks.size === 0 && this.#watches.get(key) === watch) this.#stop(watch);
     };
   }
 
-  #refuse(watch: Watch, failure: Failure): void {
-    if (watch.state.subscription.reason !== failure.code) this.#update(watch, ended(watch.state, failure.code));
+  #refuse(watch: Watch, { code }: Failure): void {
+    if (watch.state.subscription.reason === code) return;
+    this.#update(watch, ended(watch.state, code));
+    for (const state of [...watch.members?.values() ?? []]) this.#update(watch, ended(state, code), true);
   }
 
-  #start(core: Core, watch: Watch): void {
-    if (this.#watches.get(watch.uri) !== watch) return;
-    const id = core.watch(watch.uri);
-    if (id === undefined) {
+  #start(core: Core, watches: readonly Watch[]): void {
+    const wanted = watches.filter((watch) => this.#watches.get(watch.key) === watch);
+    const ids = wanted[0]?.members === undefined
+      ? core.watch(wanted.map((watch) => watch.uri))
+      : [core.watchList(wanted[0].uri)];
+    wanted.forEach((watch, at) => this.#number(core, watch, ids[at] ?? 0));
+    core.pump();
+  }
+
+  /** The core knows `watch` as `id`. */
+  #number(core: Core, watch: Watch, id: number): void {
+    if (id === 0) {
       const failure = localFailure("bad-address", { uri: watch.uri });
       this.#dispatch("error", failure);
       this.#refuse(watch, failure);
@@ -258,13 +304,17 @@ export class PresenceAgent extends EventTarget implements Agent {
     this.#byId.set(id, sharers.add(watch));
     // A watch that lingers, or that another spelling of the address holds, has a state already.
     const [other] = [...sharers].filter((sharer) => sharer !== watch);
-    if (other !== undefined) this.#update(watch, other.state);
-    else core.recall(id);
-    core.pump();
+    if (other === undefined) {
+      core.recall(id);
+    } else {
+      this.#update(watch, other.state);
+      for (const state of [...other.members?.values() ?? []]) this.#update(watch, state, true);
+    }
   }
 
   #stop(watch: Watch): void {
-    this.#watches.delete(watch.uri);
+    this.#watches.delete(watch.key);
+    this.#lists.delete(watch);
     const core = this.#core;
     if (watch.id === undefined || core === undefined) return;
     this.#leave(core, watch, watch.id);
@@ -313,8 +363,21 @@ export class PresenceAgent extends EventTarget implements Agent {
   }
 
   snapshot(uri: string): PresenceState {
+    const source = this.#source(uri);
+    return source?.members?.get(uri) ?? source?.state ?? this.#blank(uri);
+  }
+
+  /** Who knows of `uri`: a watch of it, else a list that has it as a member, else the list of this address. */
+  #source(uri: string): Watch | undefined {
     const watch = this.#watches.get(uri);
-    if (watch !== undefined) return watch.state;
+    if (watch !== undefined && !isBlank(watch.state)) return watch;
+    for (const list of this.#lists) {
+      if (list.members?.has(uri)) return list;
+    }
+    return watch ?? this.#watches.get(LIST + uri);
+  }
+
+  #blank(uri: string): PresenceState {
     let state = this.#unknown.get(checkAddress(uri));
     if (state === undefined) {
       if (this.#unknown.size >= MOST_UNKNOWN) this.#unknown.clear();
@@ -358,8 +421,8 @@ export class PresenceAgent extends EventTarget implements Agent {
   }
 
   explain(uri: string): Explanation {
-    const id = this.#watches.get(checkAddress(uri))?.id;
-    const [status, rule, element] = (id === undefined ? undefined : this.#core?.explain(id)) ?? [];
+    const id = this.#source(checkAddress(uri))?.id;
+    const [status, rule, element] = (id === undefined ? undefined : this.#core?.explain(id, uri)) ?? [];
     return Object.freeze({
       status: (status ?? this.snapshot(uri).status) as Explanation["status"],
       rule: rule ?? "no-document",

@@ -23,13 +23,15 @@ export interface CoreOptions {
   readonly keepAlive: number | undefined;
   /** Milliseconds. */
   readonly linger: number;
+  readonly window: number;
+  readonly listServer: string | undefined;
   readonly userAgent: string;
   readonly trace: boolean;
   readonly webSocket: unknown;
 }
 
 /** The kinds of events, in the order of `src/wasm/page.rs`. */
-export const enum Kind { State, Connection, Error, Trace, Settled, Fetched, Closed }
+export const enum Kind { State, Connection, Error, Trace, Settled, Fetched, Closed, Member }
 
 /** Who hears of events. No method may throw. */
 export interface CoreHost {
@@ -41,13 +43,15 @@ export interface CoreHost {
 /** A presence agent. A verb only tells it; `pump` acts on what was told. */
 export interface Core {
   pump(): void;
-  watch(uri: string): number | undefined;
+  /** The numbers of the watches; 0 for an address that cannot be read. */
+  watch(uris: readonly string[]): Uint32Array;
+  watchList(uri: string): number;
   recall(watch: number): void;
   unwatch(watch: number): void;
   fetch(uri: string): number | undefined;
   publish(status: string, note: string | undefined, activities: string[], until: number | undefined): number;
   unpublish(): number;
-  explain(watch: number): string[] | undefined;
+  explain(watch: number, uri: string): string[] | undefined;
   wake(online: boolean): void;
   trace(on: boolean): void;
   close(): void;

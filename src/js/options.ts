@@ -9,6 +9,7 @@ declare const VERSION: string;
 /** A `sip:`, `sips:` or `pres:` address with user and host; the core reads it in full. */
 const ADDRESS = /^(?:sips?|pres):[^@\s]+@[^@\s]+$/i;
 const OWN_ADDRESS = /^sips?:[^@\s]+@[^@\s]+$/i;
+const LIST_SERVER = /^sips?:[^\s]+$/i;
 const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[::1\])$/i;
 
 function wrong(text: string): never {
@@ -80,6 +81,11 @@ export function checkOptions(options: AgentOptions): CoreOptions {
   const { credentials } = options;
   const expires = checkNumber("expires", options.expires, 1, 3600);
   const linger = checkNumber("linger", options.linger, 0, 2000);
+  const window = checkNumber("window", options.window, 1, 16);
+  const { listServer } = options;
+  if (listServer !== undefined && !LIST_SERVER.test(listServer)) {
+    wrong(`listServer: give an address such as "sip:rls@example.com", not ${describe(listServer)}`);
+  }
   return {
     servers,
     aor: options.aor,
@@ -91,6 +97,8 @@ export function checkOptions(options: AgentOptions): CoreOptions {
     expires,
     keepAlive: checkNumber("keepAlive", options.keepAlive, 0, undefined),
     linger,
+    window,
+    listServer,
     userAgent: `sip-presence/${VERSION}`,
     trace: false,
     webSocket,

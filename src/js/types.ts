@@ -258,6 +258,10 @@ export interface AgentOptions {
   readonly keepAlive?: number;
   /** Milliseconds a watch goes on after the last `unwatch()`, for pages that come and go. Default: 2000. */
   readonly linger?: number;
+  /** How many SUBSCRIBEs may be on their way at once. Default: 16. */
+  readonly window?: number;
+  /** A server that takes a whole list in one SUBSCRIBE (RFC 5367): `watch([...])` then needs one subscription. */
+  readonly listServer?: string;
   /** Allow `ws:` to a host that is not loopback. Default: false. */
   readonly allowInsecure?: boolean;
   /** The WebSocket constructor of hosts that have no global one, such as `ws` on Node 20. */
@@ -299,9 +303,17 @@ export interface Explanation {
 export interface Agent extends EventTarget {
   /** Watches one presentity, or many. Returns the function that ends the watch. */
   watch(uri: string | readonly string[], callback: WatchCallback): () => void;
+  /**
+   * Watches the members of a list that the server keeps (RFC 4662), those of lists inside it too. A member that leaves
+   * the list is told once as terminated, with the reason `removed`. Returns the function that ends the watch.
+   */
+  watchList(uri: string, callback: WatchCallback): () => void;
   /** The changes of one presentity, first what is known now, until `signal` aborts or the loop is left. */
   changes(uri: string, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<PresenceState>;
-  /** The last state; the same object until it changes. `unknown` for a URI that nobody watches. */
+  /**
+   * The last state; the same object until it changes. `unknown` for a URI that nobody watches. A watch of the address
+   * comes before lists that have it as a member; the address of a list tells how its subscription stands.
+   */
   snapshot(uri: string): PresenceState;
   /** Asks once (a SUBSCRIBE with Expires 0). Rejects with a {@link PresenceError}. */
   fetch(uri: string): Promise<PresenceState>;

@@ -43,6 +43,10 @@ extern "C" {
     fn keep_alive(this: &Options) -> Option<u32>;
     #[wasm_bindgen(method, getter)]
     fn linger(this: &Options) -> u32;
+    #[wasm_bindgen(method, getter)]
+    fn window(this: &Options) -> u32;
+    #[wasm_bindgen(method, getter, js_name = listServer)]
+    fn list_server(this: &Options) -> Option<String>;
     #[wasm_bindgen(method, getter, js_name = userAgent)]
     fn user_agent(this: &Options) -> String;
     #[wasm_bindgen(method, getter)]
@@ -79,6 +83,7 @@ enum Kind {
     Settled,
     Fetched,
     Closed,
+    Member,
 }
 
 /// An agent with its connection. A verb only tells the agent; call [`Core::pump`] after it.
@@ -131,20 +136,30 @@ impl Core {
         self.0.pump();
     }
 
-    /// Watches `uri`: the number of the watch, or nothing if the URI cannot be read.
-    pub fn watch(&self, uri: &str) -> Option<u32> {
-        let target = Uri::parse(uri).ok()?;
-        Some(self.0.tell(|agent, now| agent.watch(&target, now)).0)
+    /// Watches each of `uris`: the numbers of the watches, 0 for a URI that cannot be read.
+    pub fn watch(&self, uris: Vec<String>) -> Vec<u32> {
+        let targets: Vec<Option<Uri>> = uris.iter().map(|uri| Uri::parse(uri).ok()).collect();
+        let good: Vec<Uri> = targets.iter().flatten().cloned().collect();
+        let mut ids = self.0.tell(|agent, now| agent.watch_all(&good, now)).into_iter();
+        targets.iter().map(|target| target.as_ref().and_then(|_| ids.next()).map_or(0, |id| id.0)).collect()
     }
 
-    /// Tells the host the state of a watch, whether it is news or not.
+    /// Watches the list `uri`: the number of the watch, 0 if the URI cannot be read.
+    #[wasm_bindgen(js_name = watchList)]
+    pub fn watch_list(&self, uri: &str) -> u32 {
+        let Ok(target) = Uri::parse(uri) else { return 0 };
+        self.0.tell(|agent, now| agent.watch_list(&target, now)).0
+    }
+
+    /// Tells the host the state of a watch, whether it is news or not; of a list also the states of its members.
     pub fn recall(&self, watch: u32) {
-        let mut record = Record::default();
-        if let Some(view) = self.0.agent.borrow().view(WatchId(watch)) {
-            record.view(view);
-        }
-        if !record.words.is_empty() {
-            self.0.handle(Kind::State, watch, &record);
+        let views = self.0.agent.borrow().views(WatchId(watch));
+        for (at, view) in views.into_iter().enumerate() {
+            let watch = WatchId(watch);
+            self.0.announce(match at {
+                0 => Event::State { watch, view },
+                _ => Event::Member { list: watch, view },
+            });
         }
     }
 
@@ -178,9 +193,9 @@ impl Core {
         self.0.tell(Agent::unpublish).0
     }
 
-    /// Status, rule and element id of a watch.
-    pub fn explain(&self, watch: u32) -> Option<Vec<String>> {
-        let (status, rule, element) = self.0.agent.borrow().explain(WatchId(watch))?;
+    /// Status, rule and element id of a watch, or of the member `uri` of a list.
+    pub fn explain(&self, watch: u32, uri: &str) -> Option<Vec<String>> {
+        let (status, rule, element) = self.0.agent.borrow().explain(WatchId(watch), uri)?;
         Some(vec![status.to_owned(), rule.to_owned(), element])
     }
 
@@ -308,6 +323,10 @@ impl Shell {
                 record.view(&view);
                 (Kind::State, watch.0)
             }
+            Event::Member { list, view } => {
+                record.view(&view);
+                (Kind::Member, list.0)
+            }
             Event::Connection(state) => {
                 record.connection(&state);
                 (Kind::Connection, 0)
@@ -383,6 +402,11 @@ fn config(options: &Options) -> Result<Config, String> {
     config.expires = options.expires();
     config.keep_alive = options.keep_alive();
     config.linger = Duration::from_millis(u64::from(options.linger()));
+    config.window = usize::try_from(options.window()).unwrap_or(usize::MAX);
+    config.list_server = match options.list_server() {
+        Some(uri) => Some(Uri::parse(&uri).map_err(|error| ["listServer: ", &error.to_string()].concat())?),
+        None => None,
+    };
     config.user_agent = options.user_agent();
     config.trace = options.trace();
     Ok(config)

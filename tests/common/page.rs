@@ -220,11 +220,14 @@ impl Page {
     pub fn told(&mut self) -> Vec<Rc<View>> {
         let events = core::mem::take(&mut self.events);
         let views = events.iter().filter_map(|event| match event {
-            Event::State { view, .. } => Some(Rc::clone(view)),
+            Event::State { view, .. } | Event::Member { view, .. } => Some(Rc::clone(view)),
             _ => None,
         });
         let views = views.collect();
-        self.events = events.into_iter().filter(|event| !matches!(event, Event::State { .. })).collect();
+        self.events = events
+            .into_iter()
+            .filter(|event| !matches!(event, Event::State { .. } | Event::Member { .. }))
+            .collect();
         views
     }
 
