@@ -79,6 +79,18 @@ fn a_proxy_is_answered_in_every_kind_of_request_and_from_the_start_in_the_next()
 }
 
 #[test]
+fn a_registration_proves_who_it_is() {
+    // 3856-7.2-d
+    let mut page = Page::online_with(|config| config.register = true);
+    let first = page.next_sent();
+    assert_eq!(first.header(&Name::Authorization), None);
+    page.respond(&first, 401, &[(Name::WwwAuthenticate, &challenge("registrar", "n1"))]);
+    let second = page.next_sent();
+    assert_eq!((second.method(), second.call_id()), (Method::Register, first.call_id()));
+    assert!(proves(&second.credentials(&Name::Authorization)[0], &second, "wonderland"));
+}
+
+#[test]
 fn a_server_behind_a_proxy_has_a_row_of_its_own() {
     // dig-22.3-b
     let (mut page, _, first) = Page::trying();

@@ -56,7 +56,7 @@ fn life(page: &mut Page, answer: impl Fn(&mut Page, &Message, &str)) -> [Message
 
 #[test]
 fn each_of_the_four_kinds_has_what_the_table_says() {
-    // 3903-4.1-a 3903-4.1-c 3903-4.2-a 3903-4.2-c 3903-4.2-d 3903-4-g 3903-10.1-a 3903-12-a
+    // 3856-6.7-h 3903-4.1-a 3903-4.1-c 3903-4.2-a 3903-4.2-c 3903-4.2-d 3903-4-g 3903-10.1-a 3903-12-a
     let mut page = Page::online();
     let requests = life(&mut page, accept);
     for (request, (tag, has_body, lives)) in requests.iter().zip([

@@ -300,7 +300,7 @@ fn compressed_bodies_are_refused_with_what_is_taken() {
 
 #[test]
 fn a_secure_address_needs_a_secure_connection() {
-    // 7118-9.2-a
+    // 7118-9.2-a 3856-6.6.1-e
     let aor = Uri::parse("sip:alice@example.com").unwrap();
     let mut page = Page::online_with(|config| {
         config.servers = vec!["ws://127.0.0.1/".to_owned()];
