@@ -1,7 +1,7 @@
 //! The vocabularies of presence documents: which element belongs to which, where it may stand, and how it is built.
 
 /// A vocabulary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Vocabulary {
     /// RFC 3863.
     Pidf,
@@ -17,6 +17,7 @@ pub(super) enum Vocabulary {
     Caps,
     /// RFC 4589: the values of place-type.
     Places,
+    #[default]
     Other,
 }
 

@@ -5,6 +5,7 @@
 //! for them, so that reading copies nothing.
 
 use super::pidf::Limits;
+use super::vocabulary::Vocabulary;
 use super::{DocumentError, Warning};
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
@@ -24,8 +25,13 @@ pub(super) enum Node<'a> {
 pub(super) struct Element<'a> {
     /// Escaped as in the source.
     pub(super) namespace: &'a str,
+    /// That of the namespace.
+    pub(super) vocabulary: Vocabulary,
     pub(super) name: &'a str,
     pub(super) attributes: Vec<Attribute<'a>>,
+    /// What stands before the first child, references unresolved: nearly every element has this or children.
+    pub(super) text: &'a str,
+    /// The rest; no text of blanks alone.
     pub(super) children: Vec<Node<'a>>,
     /// `xml:lang` in scope.
     pub(super) lang: Option<&'a str>,
@@ -50,9 +56,8 @@ impl<'a> Element<'a> {
 
     /// All text inside, children's included, trimmed.
     pub(super) fn text(&self) -> String {
-        // Nearly every element with text has one node, and nothing to resolve in it.
-        if let [Node::Text(text)] = self.children.as_slice() {
-            return unescaped(text.trim());
+        if self.children.is_empty() {
+            return unescaped(self.text.trim());
         }
         let mut text = String::new();
         self.collect(&mut text);
@@ -64,6 +69,7 @@ impl<'a> Element<'a> {
     }
 
     fn collect(&self, into: &mut String) {
+        unescape(self.text, into);
         for child in &self.children {
             match child {
                 Node::Element(child) => child.collect(into),
@@ -89,8 +95,8 @@ enum Mode {
     Lax,
 }
 
-/// Prefix and namespace, innermost last.
-type Scope<'a> = Vec<(&'a str, &'a str)>;
+/// Prefix, namespace and its vocabulary, innermost last.
+type Scope<'a> = Vec<(&'a str, &'a str, Vocabulary)>;
 
 struct Open<'a> {
     element: Element<'a>,
@@ -131,8 +137,8 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode) -> Result<Element<'a>, 
     config.check_end_names = false;
     config.allow_dangling_amp = mode == Mode::Lax;
     config.allow_unmatched_ends = true;
-    let mut scope: Scope<'a> = vec![("xml", "http://www.w3.org/XML/1998/namespace")];
-    let mut open: Vec<Open<'a>> = Vec::new();
+    let mut scope: Scope<'a> = vec![("xml", "http://www.w3.org/XML/1998/namespace", Vocabulary::Other)];
+    let mut open: Vec<Open<'a>> = Vec::with_capacity(8);
     let mut root = None;
     let mut count = 0_usize;
     let mut at = 0;
@@ -176,19 +182,14 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode) -> Result<Element<'a>, 
             }
             Ok(Event::End(end)) => {
                 let name: &str = end.name().0;
-                let matches = open.last().is_some_and(|open| open.raw_name == name);
-                if !matches && mode == Mode::Strict {
+                let depth = open.iter().rposition(|open| open.raw_name == name);
+                if depth.is_none_or(|depth| depth + 1 != open.len()) && mode == Mode::Strict {
                     return Err(DocumentError::Malformed);
                 }
                 // An unmatched end tag closes up to its start, or is dropped if there is none.
-                if open.iter().any(|open| open.raw_name == name) {
-                    while let Some(closed) = open.pop() {
-                        let done = closed.raw_name == name;
-                        close(closed, &mut open, &mut root, &mut scope);
-                        if done {
-                            break;
-                        }
-                    }
+                while depth.is_some_and(|depth| depth < open.len()) {
+                    let Some(closed) = open.pop() else { break };
+                    close(closed, &mut open, &mut root, &mut scope);
                 }
             }
             Ok(Event::Text(_)) => text_from = text_from.or(Some(from)),
@@ -226,11 +227,15 @@ fn close<'a>(closed: Open<'a>, open: &mut [Open<'a>], root: &mut Option<Element<
 }
 
 fn add<'a>(open: &mut [Open<'a>], node: Node<'a>, mode: Mode) -> Result<(), DocumentError> {
-    match (open.last_mut(), node) {
-        (Some(open), node) => open.element.children.push(node),
-        (None, Node::Text(text)) if text.trim_matches(['\u{feff}', ' ', '\t', '\r', '\n']).is_empty() => {}
+    let is_blank = matches!(node, Node::Text(text) if text.bytes().all(|byte| byte.is_ascii_whitespace()));
+    match (open.last_mut().map(|open| &mut open.element), node) {
+        (Some(element), Node::Text(text)) if element.children.is_empty() && element.text.is_empty() => {
+            element.text = text;
+        }
+        (Some(element), node) if !is_blank => element.children.push(node),
+        (None, Node::Text(text)) if is_blank || text.trim() == "\u{feff}" => {}
         (None, _) if mode == Mode::Strict => return Err(DocumentError::Malformed),
-        (None, _) => {}
+        (Some(_) | None, _) => {}
     }
     Ok(())
 }
@@ -263,6 +268,9 @@ fn check_reference(name: &str, mode: Mode) -> Result<(), DocumentError> {
 
 /// An attribute's value: no `<`, and references that are known.
 fn check_value(value: &str, mode: Mode) -> Result<(), DocumentError> {
+    if !value.bytes().any(|byte| matches!(byte, b'<' | b'&')) {
+        return Ok(());
+    }
     if value.contains('<') && mode == Mode::Strict {
         return Err(DocumentError::Malformed);
     }
@@ -280,6 +288,9 @@ fn check_value(value: &str, mode: Mode) -> Result<(), DocumentError> {
 
 /// `escaped` with its references resolved.
 pub(super) fn unescaped(escaped: &str) -> String {
+    if !escaped.bytes().any(|byte| matches!(byte, b'&' | b'\r')) {
+        return escaped.to_owned();
+    }
     let mut text = String::with_capacity(escaped.len());
     unescape(escaped, &mut text);
     text
@@ -324,7 +335,7 @@ fn start_element<'a>(
     mode: Mode,
 ) -> Result<Open<'a>, DocumentError> {
     let outside = scope.len();
-    let (raw_name, rest) = tag.split_at(tag.find([' ', '\t', '\r', '\n']).unwrap_or(tag.len()));
+    let (raw_name, rest) = tag.split_at(place(tag, |byte| byte.is_ascii_whitespace()).unwrap_or(tag.len()));
     let mut element = Element { lang, ..Element::default() };
     let mut rest = rest.trim_ascii_start();
     let mut count = 0;
@@ -339,17 +350,17 @@ fn start_element<'a>(
             return Err(DocumentError::Limit("attributes"));
         }
         check_value(value, mode)?;
-        let (prefix, name) = key.split_once(':').unwrap_or(("", key));
+        let (prefix, name) = split_name(key);
         if value.len() > limits.inherited && (prefix == "xmlns" || key == "xmlns" || key == "xml:lang") {
             return Err(DocumentError::Limit("inherited"));
         }
         let declared = if key == "xmlns" { "" } else { name };
         if key == "xmlns" || prefix == "xmlns" {
-            let twice = scope.iter().skip(outside).any(|(prefix, _)| *prefix == declared);
+            let twice = scope.iter().skip(outside).any(|(prefix, _, _)| *prefix == declared);
             if twice && mode == Mode::Strict {
                 return Err(DocumentError::Malformed);
             }
-            scope.push((declared, value));
+            scope.push((declared, value, Vocabulary::of(value)));
             continue;
         }
         if element.attributes.iter().any(|a| a.namespace == prefix && a.name == name) && mode == Mode::Strict
@@ -364,20 +375,24 @@ fn start_element<'a>(
     }
     for attribute in &mut element.attributes {
         if !attribute.namespace.is_empty() {
-            attribute.namespace = lookup(scope, attribute.namespace, mode)?;
+            attribute.namespace = lookup(scope, attribute.namespace, mode)?.0;
         }
     }
-    let (prefix, name) = raw_name.split_once(':').unwrap_or(("", raw_name));
-    element.namespace = lookup(scope, prefix, mode)?;
+    let (prefix, name) = split_name(raw_name);
+    (element.namespace, element.vocabulary) = lookup(scope, prefix, mode)?;
     element.name = name;
     Ok(Open { element, scope: outside, raw_name })
 }
 
 /// The namespace of `prefix`. Laxly, an undeclared prefix stands for itself.
-fn lookup<'a>(scope: &Scope<'a>, prefix: &'a str, mode: Mode) -> Result<&'a str, DocumentError> {
-    match scope.iter().rev().find(|(p, _)| *p == prefix) {
-        Some((_, namespace)) => Ok(namespace),
-        None if prefix.is_empty() || mode == Mode::Lax => Ok(prefix),
+fn lookup<'a>(
+    scope: &Scope<'a>,
+    prefix: &'a str,
+    mode: Mode,
+) -> Result<(&'a str, Vocabulary), DocumentError> {
+    match scope.iter().rev().find(|(p, _, _)| *p == prefix) {
+        Some((_, namespace, vocabulary)) => Ok((namespace, *vocabulary)),
+        None if prefix.is_empty() || mode == Mode::Lax => Ok((prefix, Vocabulary::of(prefix))),
         None => Err(DocumentError::Malformed),
     }
 }
@@ -388,11 +403,25 @@ fn lookup<'a>(scope: &Scope<'a>, prefix: &'a str, mode: Mode) -> Result<&'a str,
 /// Attribute = Name [S] "=" [S] (DQUOTE *(AttValue) DQUOTE / "'" *(AttValue) "'")
 /// ```
 fn next_attribute<'a>(rest: &mut &'a str) -> Option<(&'a str, &'a str)> {
-    let (key, after) = rest.split_once('=')?;
+    let (key, after) = rest.split_at(place(rest, |byte| byte == b'=')?);
     let key = key.trim_ascii_end();
-    let after = after.trim_ascii_start();
-    let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    let (value, after) = after.get(1..)?.split_once(quote)?;
-    *rest = after.trim_ascii_start();
-    (!key.is_empty() && !key.contains(|c: char| c.is_ascii_whitespace())).then_some((key, value))
+    let after = after.get(1..)?.trim_ascii_start();
+    let quote = after.bytes().next().filter(|byte| matches!(byte, b'"' | b'\''))?;
+    let after = after.get(1..)?;
+    let (value, after) = after.split_at(place(after, |byte| byte == quote)?);
+    *rest = after.get(1..)?.trim_ascii_start();
+    (!key.is_empty() && place(key, |byte| byte.is_ascii_whitespace()).is_none()).then_some((key, value))
+}
+
+/// Where the first such byte is. For names and values, which are short, faster than a search for a character.
+fn place(text: &str, is_it: impl Fn(u8) -> bool) -> Option<usize> {
+    text.bytes().position(is_it)
+}
+
+/// Prefix and local name.
+fn split_name(name: &str) -> (&str, &str) {
+    match place(name, |byte| byte == b':') {
+        Some(at) => (name.get(..at).unwrap_or_default(), name.get(at + 1..).unwrap_or_default()),
+        None => ("", name),
+    }
 }

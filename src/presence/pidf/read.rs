@@ -34,7 +34,7 @@ impl Documents<'_> {
     }
 
     fn presence(&mut self, root: &Element<'_>) -> Result<Presence, DocumentError> {
-        if root.name != "presence" || Vocabulary::of(root.namespace) != Vocabulary::Pidf {
+        if root.name != "presence" || root.vocabulary != Vocabulary::Pidf {
             return Err(DocumentError::Root);
         }
         if root.namespace != "urn:ietf:params:xml:ns:pidf" {
@@ -46,7 +46,7 @@ impl Documents<'_> {
             self.warn(Warning::NoEntity);
         }
         for child in root.elements() {
-            match (Vocabulary::of(child.namespace), child.name) {
+            match (child.vocabulary, child.name) {
                 (Vocabulary::Pidf, "tuple") => presence.tuples.push(self.component(child)),
                 (Vocabulary::Pidf | Vocabulary::DataModel, "note") => presence.notes.push(note(child)),
                 (Vocabulary::DataModel, "person") => presence.persons.push(self.component(child)),
@@ -80,7 +80,7 @@ impl Documents<'_> {
 
     /// What stands in a component, or in the `status` of one.
     fn child(&mut self, element: &Element<'_>, in_status: bool, component: &mut Component) {
-        let vocabulary = Vocabulary::of(element.namespace);
+        let vocabulary = element.vocabulary;
         match (vocabulary, element.name) {
             // Of a person it is from the days of Asterisk's chan_sip.
             (Vocabulary::Pidf | Vocabulary::DataModel | Vocabulary::Rpid, "status") if !in_status => {
@@ -160,7 +160,7 @@ impl Documents<'_> {
             attribute.notes.push(Note { lang: None, text });
         }
         for child in element.elements() {
-            let vocabulary = Vocabulary::of(child.namespace);
+            let vocabulary = child.vocabulary;
             let own = vocabulary != Vocabulary::Other;
             match (shape, child.name) {
                 (Shape::Supported | Shape::SupportedTexts(_), word) => {
