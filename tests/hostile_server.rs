@@ -283,7 +283,7 @@ fn many_equal_ids_do_not_keep_the_server_busy() {
 
 #[test]
 fn credentials_are_good_for_what_they_were_made_for() {
-    // dig-22.4-f dig-7616-p
+    // dig-22.4-f dig-7616-p 6665-6.4-a
     let mut scene = Scene::new(5);
     let publish = scene.publish(&pidf("sip:carol@example.com", "busy", ""));
     let signed = scene.signed(publish);
@@ -408,6 +408,35 @@ fn requests_to_others_are_bounded_and_none_is_left_without_an_answer() {
     let message = scene.request(Method::Message, "alice");
     assert_eq!(scene.answer(message), 480, "there is room again, and nobody there");
     assert!(scene.world.server.poll_timeout().is_none_or(|(_, why)| !why.contains("request")));
+}
+
+#[test]
+fn of_two_answers_the_first_counts_and_none_goes_over_another_connection() {
+    // 3261-17.2.2-c 3261-17.2.4-a
+    let mut scene = Scene::new(11);
+    let alice = scene.world.seats[scene.alice].connection.unwrap();
+    let forwarded = |scene: &mut Scene| {
+        let message = scene.request(Method::Message, "alice");
+        let message = scene.signed(message);
+        scene.send(&message);
+        let at_alice = scene.world.log.iter().rev().find(|c| c.from_server && c.connection == alice);
+        at_alice.unwrap().message.clone()
+    };
+    let arrived = forwarded(&mut scene);
+    let before = scene.world.log.len();
+    for status in [100, 200, 200, 486] {
+        let answer = Message::response(&arrived, status, Some("alice"));
+        scene.world.arrive(alice, &answer.to_bytes());
+    }
+    let statuses: Vec<Option<u16>> = scene.world.log[before..].iter().map(|c| c.message.status()).collect();
+    assert_eq!(statuses, [Some(100), Some(200)]);
+    let arrived = forwarded(&mut scene);
+    scene.world.server.handle_disconnected(scene.carol.connection, scene.world.now);
+    scene.carol.connection = scene.world.stranger();
+    let before = scene.world.log.len();
+    scene.world.arrive(alice, &Message::response(&arrived, 200, Some("alice")).to_bytes());
+    assert_eq!(scene.world.log.len(), before, "who asked is gone");
+    scene.is_well();
 }
 
 /// What Carol sends in a good moment: one of each kind.

@@ -60,6 +60,7 @@ impl fmt::Display for EventType {
 mod tests {
     use super::*;
 
+    // 6665-5.2-a, 6665-8.2.1-a
     #[test]
     fn packages_and_ids_are_read_written_and_compared_byte_by_byte() {
         let event = EventType::parse("presence.winfo ; x=y;id = 7a").unwrap();
@@ -68,6 +69,9 @@ mod tests {
         assert!(event.matches(&EventType::parse("presence.winfo;id=7a").unwrap()));
         assert!(!event.matches(&EventType::parse("presence.winfo;id=7A").unwrap()));
         assert!(!event.matches(&EventType::parse("presence.winfo").unwrap()));
+        let nested = EventType::parse("presence.winfo.winfo").unwrap();
+        assert_eq!(nested.package.split('.').collect::<Vec<_>>(), ["presence", "winfo", "winfo"]);
+        assert!(!nested.matches(&EventType::new("presence.winfo")));
         assert_eq!(EventType::parse("presence;id=").unwrap().id, None);
         let odd = EventType { package: "p".into(), id: Some("a b".into()) };
         assert_eq!(EventType::parse(&odd.to_string()), Ok(odd));
