@@ -51,7 +51,7 @@ function manifest(name) {
   mkdirSync(folder, { recursive: true });
   const text = readFileSync(join(root, "Cargo.toml"), "utf8")
     .replace('crate-type = ["cdylib", "rlib"]', 'crate-type = ["cdylib"]\npath = "../../../src/lib.rs"')
-    .replace('readme = "README.md"\n', "");
+    .replace('readme = "README.md"\n', "").replace(/\[\[bench\]\][^[]*/g, "");
   writeFileSync(join(folder, "Cargo.toml"), text);
   copyFileSync(join(root, "Cargo.lock"), join(folder, "Cargo.lock"));
   return folder;
