@@ -1,0 +1,159 @@
+/** What a page sees of a presence document, and that its TypeScript types say the same. */
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { createAgent } from "sip-presence";
+import { until } from "../common/wait.mjs";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const BOB = "sip:bob@example.test";
+
+/** A WebSocket whose other end answers a SUBSCRIBE with `document`. */
+function answering(document) {
+  return class {
+    readyState = 1;
+    protocol = "sip";
+    constructor() {
+      queueMicrotask(() => this.onopen?.());
+    }
+    send(text) {
+      if (!text.startsWith("SUBSCRIBE")) return;
+      const header = (name) => new RegExp(`^${name}: (.*)\r$`, "m").exec(text)[1];
+      const same = ["Via", "From", "Call-ID", "CSeq"].map((name) => `${name}: ${header(name)}\r\n`).join("");
+      const to = `${header("To")};tag=server`;
+      const ok = `SIP/2.0 200 OK\r\n${same}To: ${to}\r\nExpires: 600\r\nContact: <sip:server.test;transport=ws>\r\nContent-Length: 0\r\n\r\n`;
+      const contact = /<([^>]*)>/.exec(header("Contact"))[1];
+      const notify = [`NOTIFY ${contact} SIP/2.0`, "Via: SIP/2.0/WS server.test;branch=z9hG4bK1", `From: ${to}`,
+        `To: ${header("From")}`, `Call-ID: ${header("Call-ID")}`, "CSeq: 1 NOTIFY", "Max-Forwards: 70", "Event: presence",
+        "Subscription-State: active;expires=600", "Contact: <sip:server.test;transport=ws>", "Content-Type: application/pidf+xml",
+        `Content-Length: ${Buffer.byteLength(document)}`, "", document].join("\r\n");
+      queueMicrotask(() => {
+        this.onmessage?.({ data: ok });
+        this.onmessage?.({ data: notify });
+      });
+    }
+    close() {
+      queueMicrotask(() => this.onclose?.({ code: 1000, reason: "" }));
+    }
+  };
+}
+
+/** The state that a page gets from `document`. */
+async function read(document) {
+  const agent = createAgent({ server: "wss://server.test", aor: "sip:alice@example.test", webSocket: answering(document) });
+  let state;
+  agent.watch(BOB, (latest) => { state = latest; });
+  await until(() => state?.presence !== undefined, "the document is there");
+  await agent.close();
+  return state;
+}
+
+const note = `<r:note xml:lang="en">n</r:note>`;
+const tokens = (name, value) => `<r:${name} from="2020-01-01T00:00:00Z" until="2100-01-01T00:00:00Z">${note}<r:${value}/><r:other>o</r:other><x:own/></r:${name}>`;
+const attributes = `${tokens("activities", "meeting")}<r:class>c</r:class>${tokens("mood", "happy")}
+  <r:place-is><r:audio><r:noisy/></r:audio></r:place-is><r:place-type><r:other>ship</r:other></r:place-type>
+  ${tokens("privacy", "audio")}${tokens("relationship", "self")}${tokens("service-class", "electronic")}${tokens("sphere", "work")}
+  <r:status-icon>https://x/i</r:status-icon><r:time-offset>120</r:time-offset>
+  <t:timed-status from="2020-01-01T00:00:00Z"><t:basic>closed</t:basic><t:note>later</t:note></t:timed-status>
+  <c:card>https://x/c</c:card><c:display-name xml:lang="de">Robert</c:display-name><c:homepage>https://x/h</c:homepage>
+  <c:icon>https://x/i</c:icon><c:map>https://x/m</c:map><c:sound>https://x/s</c:sound>`;
+const rest = `<r:user-input last-input="2020-01-01T00:00:00Z">idle</r:user-input><x:own xml:lang="en">text</x:own>`;
+const lists = ["actor", "class", "duplex", "event-packages", "extensions", "methods", "priority", "mobility"]
+  .map((name) => `<k:${name}><k:supported><k:yes/></k:supported><k:notsupported><k:no/></k:notsupported></k:${name}>`).join("");
+const texts = ["application", "audio", "automata", "control", "data", "isfocus", "message", "text", "type", "video"]
+  .map((name) => `<k:${name}>true</k:${name}>`).join("");
+const capabilities = `<k:servcaps>${lists}${texts}<k:description xml:lang="en">d</k:description>
+  <k:languages><k:supported><k:l>en</k:l></k:supported></k:languages><k:schemes><k:supported><k:s>sip</k:s></k:supported></k:schemes></k:servcaps>`;
+const everything = `<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model"
+  xmlns:r="urn:ietf:params:xml:ns:pidf:rpid" xmlns:t="urn:ietf:params:xml:ns:pidf:timed-status" xmlns:c="urn:ietf:params:xml:ns:pidf:cipid"
+  xmlns:k="urn:ietf:params:xml:ns:pidf:caps" xmlns:x="urn:example:own" entity="${BOB}">
+  <tuple id="t1"><status><basic>open</basic><d:digium_presence xmlns:d="http://www.digium.com" type="away" subtype="s">Lunch</d:digium_presence></status>
+    ${attributes}${capabilities}<dm:deviceID>urn:x:1</dm:deviceID>${rest}<contact priority="0.8">sip:bob@x</contact><note>n</note>
+    <timestamp>2020-01-01T00:00:00Z</timestamp></tuple><note>whole</note>
+  <dm:person id="p1">${attributes}${rest}<dm:note xml:lang="en">n</dm:note><dm:timestamp>2020-01-01T00:00:00Z</dm:timestamp></dm:person>
+  <dm:device id="d1">${rest}<dm:deviceID>urn:x:1</dm:deviceID><dm:note>n</dm:note><dm:timestamp>2020-01-01T00:00:00Z</dm:timestamp></dm:device>
+  <x:own>text</x:own></presence>`;
+
+test("a document with everything in it is plain frozen data", async () => {
+  // 4480-3.2-a 4480-6-a 4480-3.13-a 4482-3.2-a 5196-4.1-a
+  const { presence } = await read(everything);
+  const [tuple] = presence.tuples;
+  const [person] = presence.persons;
+  const [start, end] = [Date.UTC(2020, 0, 1), Date.UTC(2100, 0, 1)];
+  assert.deepEqual(person.activities, [
+    { name: "meeting", from: start, until: end, note: { text: "n", lang: "en" } },
+    { name: "other", text: "o", from: start, until: end, note: { text: "n", lang: "en" } },
+    { name: "own", namespace: "urn:example:own", from: start, until: end, note: { text: "n", lang: "en" } },
+  ]);
+  assert.deepEqual(person.mood, [{
+    values: [{ name: "happy" }, { name: "other", text: "o" }, { name: "own", namespace: "urn:example:own" }],
+    from: start, until: end, notes: [{ text: "n", lang: "en" }],
+  }]);
+  assert.deepEqual(person.placeIs, [{ values: [{ name: "audio", text: "noisy" }] }]);
+  assert.deepEqual(person.timeOffset, [{ text: "120" }]);
+  assert.deepEqual(person.displayName, [{ text: "Robert", lang: "de" }]);
+  assert.deepEqual(tuple.timedStatus, [{ basic: "closed", from: start, notes: [{ text: "later" }] }]);
+  assert.deepEqual(tuple.digiumPresence, [{ values: [{ name: "away", text: "s" }], text: "Lunch" }]);
+  assert.deepEqual(tuple.capabilities.find(({ name }) => name === "methods"), { name: "methods", supported: ["yes"], notSupported: ["no"] });
+  assert.deepEqual(tuple.capabilities.find(({ name }) => name === "audio"), { name: "audio", text: "true" });
+  assert.equal(tuple.capabilities.length, 21);
+  assert.deepEqual([tuple.deviceIds, presence.devices[0].deviceIds], [["urn:x:1"], ["urn:x:1"]]);
+  assert.deepEqual(presence.extensions, [{ namespace: "urn:example:own", name: "own", text: "text" }]);
+  const visit = (value) => {
+    if (typeof value !== "object") return;
+    assert.ok(Object.isFrozen(value), JSON.stringify(value));
+    Object.values(value).forEach(visit);
+  };
+  visit(presence);
+});
+
+test("the names of the attributes are those of the core, in its order", () => {
+  const source = readFileSync(join(root, "src", "presence", "vocabulary.rs"), "utf8");
+  const table = /const ATTRIBUTES[^=]*= &\[(.*?)\n\];/s.exec(source)[1];
+  const names = [...table.matchAll(/"([a-z_-]+)", Shape|cipid\("([a-z-]+)"\)/g)].map(([, first, second]) => first ?? second);
+  const camel = (name) => name.replace(/[-_]([a-z])/g, (_, letter) => letter.toUpperCase());
+  assert.equal(names.length, 40);
+  const record = readFileSync(join(root, "src", "js", "record.ts"), "utf8");
+  const list = (name) => [...new RegExp(`const ${name}[^=]*= \\[(.*?)\\]`, "s").exec(record)[1].matchAll(/"([^"]+)"/g)].map(([, word]) => word);
+  assert.deepEqual(list("ATTRIBUTES"), names.slice(0, 19).map(camel));
+  assert.deepEqual(list("CAPABILITIES"), names.slice(19));
+});
+
+test("the types agree with the data: each property has a type, and each type a property", async () => {
+  const state = await read(everything);
+  const folder = mkdtempSync(join(tmpdir(), "sip-presence-types-"));
+  try {
+    const file = join(folder, "state.ts");
+    const types = JSON.stringify(join(root, "pkg", "index.js"));
+    writeFileSync(file, `import type { PresenceState } from ${types};\nexport const state: PresenceState = ${JSON.stringify(state)};\n`);
+    const tsc = join(root, "node_modules", ".bin", "tsc");
+    const check = () => execFileSync(tsc, ["--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--skipLibCheck", "--ignoreConfig", file],
+      { cwd: root, encoding: "utf8" });
+    assert.equal(check(), "");
+    // A property without a type is found.
+    const wrong = JSON.stringify(state).replace('"placeIs"', '"placeWas"');
+    writeFileSync(file, `import type { PresenceState } from ${types};\nexport const state: PresenceState = ${wrong};\n`);
+    assert.throws(check, ({ stdout }) => stdout.includes("placeWas"));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  const source = readFileSync(join(root, "src", "js", "types.ts"), "utf8");
+  const parts = ["Note", "AttributeValue", "Activity", "PresenceAttribute", "Capability", "PresenceAttributes", "Extension",
+    "UserInput", "Tuple", "Person", "Device", "Presence"];
+  const declared = new Set(parts.flatMap((part) => {
+    const body = new RegExp(`export interface ${part}(?: extends [^{]*)? \\{\n(.*?)\n\\}`, "s").exec(source)[1];
+    return [...body.matchAll(/readonly (\w+)\??:/g)].map(([, name]) => name);
+  }));
+  const seen = new Set();
+  const collect = (value) => {
+    if (Array.isArray(value)) value.forEach(collect);
+    else if (typeof value === "object") for (const [name, inner] of Object.entries(value)) { seen.add(name); collect(inner); }
+  };
+  collect(state.presence);
+  assert.deepEqual([...declared].filter((name) => !seen.has(name)), []);
+});
