@@ -123,14 +123,15 @@ fn the_application_hears_the_realm_and_the_algorithms_it_is_asked_for() {
     let sha = challenge("Presence of Example", "n1");
     page.respond(&first, 401, &[(Name::WwwAuthenticate, &sha), (Name::WwwAuthenticate, md5)]);
     let asked = question(&page);
-    assert_eq!(asked.realm, "Presence of Example");
+    assert_eq!(asked.challenge.realm, "Presence of Example");
     assert_eq!(
-        (asked.scheme.as_str(), asked.algorithms.as_slice()),
+        (asked.challenge.scheme.as_str(), asked.algorithms.as_slice()),
         ("digest", ["SHA-256", "MD5"].as_slice())
     );
     // Who does not want MD5 gives a hash of the better one only: nothing else is answered with.
-    let ha1 =
-        Secret::Password("wonderland".to_owned()).ha1(Algorithm::Sha256, "alice", &asked.realm).unwrap();
+    let ha1 = Secret::Password("wonderland".to_owned())
+        .ha1(Algorithm::Sha256, "alice", &asked.challenge.realm)
+        .unwrap();
     let only = Secret::Ha1(vec![(Algorithm::Sha256, ha1)]);
     page.agent.provide_credentials(asked.id, Some(("alice".to_owned(), only)), page.now);
     page.seconds(0);

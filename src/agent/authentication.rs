@@ -1,4 +1,4 @@
-//! Answers challenges (RFC 3261 §22, RFC 7616, RFC 8760) and remembers nonces, so that later requests carry their
+//! Answers challenges (RFC 3261 §22, RFC 7616, RFC 8760, RFC 8898) and remembers nonces, so that later requests carry their
 //! credentials from the start.
 
 use super::{Credentials, FailureCode};
@@ -8,6 +8,8 @@ use crate::sip::{Message, Name};
 
 /// Answers to one request at most, over all realms (RFC 3261 §22.1).
 const MOST_ANSWERS: usize = 4;
+/// The scheme of challenges that want a token (RFC 8898 §4).
+const BEARER: &str = "bearer";
 /// Realms remembered at most.
 const MOST_SESSIONS: usize = 16;
 /// Fresh nonces for one request at most.
@@ -42,6 +44,15 @@ impl Asker {
 pub(super) struct Attempt {
     answered: Vec<(Asker, String, u32)>,
     stale: usize,
+    /// Tokens that were refused.
+    refused: usize,
+}
+
+impl Attempt {
+    /// The same request, for which the application is asked again.
+    pub(super) fn anew(self) -> Self {
+        Self { refused: self.refused, ..Self::default() }
+    }
 }
 
 /// What to do about a 401 or 407.
@@ -50,7 +61,7 @@ pub(super) enum Verdict {
     /// Send the request again; it gets its credentials on the way.
     Retry,
     /// Ask the application for the credentials of this realm.
-    Ask { realm: String, scheme: String, algorithms: Vec<&'static str>, refused: Option<(String, Secret)> },
+    Ask { challenge: Box<Challenge>, algorithms: Vec<&'static str>, refused: Option<(String, Secret)> },
     /// There is no answer.
     GiveUp(FailureCode),
 }
@@ -79,11 +90,19 @@ pub(super) struct Authentication {
     learned: u32,
     /// Oldest first.
     sessions: Vec<Session>,
+    /// The authorization servers that are trusted; none where a token would go in the clear.
+    trusted: Vec<String>,
 }
 
 impl Authentication {
-    pub(super) const fn new(credentials: Credentials) -> Self {
-        Self { credentials, known: Vec::new(), learned: 0, sessions: Vec::new() }
+    pub(super) const fn new(credentials: Credentials, trusted: Vec<String>) -> Self {
+        Self { credentials, known: Vec::new(), learned: 0, sessions: Vec::new(), trusted }
+    }
+
+    /// Whether a challenge that wants a token names an authorization server that is trusted (RFC 8898 §2.1.1).
+    fn is_trusted(&self, challenge: &Challenge) -> bool {
+        let named = challenge.authz_server.as_deref().unwrap_or_default().trim_end_matches('/');
+        self.trusted.iter().any(|trusted| trusted.trim_end_matches('/') == named)
     }
 
     fn user(&self, realm: &str) -> Option<(&str, &Secret)> {
@@ -127,6 +146,13 @@ impl Authentication {
         let mut sessions = core::mem::take(&mut self.sessions);
         for session in &mut sessions {
             let Some((username, secret)) = self.user(&session.challenge.realm) else { continue };
+            let header = session.asker.credentials_header();
+            if let Secret::Token(token) = secret {
+                if session.challenge.scheme == BEARER {
+                    rows.push((header, bearer(token)));
+                }
+                continue;
+            }
             session.count += 1;
             let protected = Protected { method: method.as_str(), uri: &uri, body: &request.body };
             let cnonce = random.token();
@@ -138,7 +164,7 @@ impl Authentication {
                 &cnonce,
                 session.count,
             );
-            rows.extend(answer.map(|answer| (session.asker.credentials_header(), answer.to_string())));
+            rows.extend(answer.map(|answer| (header, answer.to_string())));
         }
         self.sessions = sessions;
         for (name, row) in rows {
@@ -159,14 +185,20 @@ impl Authentication {
         }
     }
 
-    /// Decides about a 401 or 407.
-    pub(super) fn handle_challenge(&mut self, response: &Message, attempt: &mut Attempt) -> Verdict {
+    /// Decides about a 401 or 407 to `request`.
+    pub(super) fn handle_challenge(
+        &mut self,
+        request: &Message,
+        response: &Message,
+        attempt: &mut Attempt,
+    ) -> Verdict {
         let asker = if response.status() == Some(407) { Asker::Proxy } else { Asker::Server };
-        let challenges: Vec<Challenge> = response
-            .challenges(&asker.challenge_header())
-            .into_iter()
-            .filter(|challenge| challenge.scheme == "digest" && algorithm(challenge).is_some())
-            .collect();
+        let mut challenges = response.challenges(&asker.challenge_header());
+        let wants_token = challenges.iter().any(|challenge| challenge.scheme == BEARER);
+        challenges.retain(|challenge| match challenge.scheme == BEARER {
+            true => self.is_trusted(challenge),
+            false => algorithm(challenge).is_some(),
+        });
         let Some(first) = challenges.first() else {
             // FreeSWITCH refuses a nonce that it has dropped without a new one: once more, without credentials.
             let held = self.sessions.len();
@@ -175,6 +207,7 @@ impl Authentication {
             }
             return match self.sessions.len() < held {
                 true => Verdict::Retry,
+                false if wants_token => Verdict::GiveUp(FailureCode::Untrusted),
                 false => Verdict::GiveUp(FailureCode::Algorithm),
             };
         };
@@ -183,13 +216,14 @@ impl Authentication {
         }
         // The topmost of any realm that we have a usable secret for (RFC 8760 §2.4).
         let usable = challenges.iter().find(|challenge| {
-            self.user(&challenge.realm).is_some_and(|(username, secret)| {
-                algorithm(challenge).is_some_and(|a| secret.ha1(a, username, &challenge.realm).is_some())
+            self.user(&challenge.realm).is_some_and(|(username, secret)| match secret {
+                Secret::Token(_) => challenge.scheme == BEARER,
+                Secret::Password(_) | Secret::Ha1(_) => algorithm(challenge)
+                    .is_some_and(|algorithm| secret.ha1(algorithm, username, &challenge.realm).is_some()),
             })
         });
         let ask = |refused| Verdict::Ask {
-            realm: first.realm.clone(),
-            scheme: first.scheme.clone(),
+            challenge: Box::new(first.clone()),
             algorithms: challenges.iter().filter_map(algorithm).map(Algorithm::as_str).collect(),
             refused,
         };
@@ -207,16 +241,27 @@ impl Authentication {
         if attempt.answered.len() >= MOST_ANSWERS {
             return Verdict::GiveUp(FailureCode::Unauthorized);
         }
-        if attempt.answered.contains(&key) {
-            if challenge.stale && attempt.stale < MOST_STALE {
-                attempt.stale += 1;
-            } else {
-                self.end_session(asker, &challenge.realm);
-                if asks {
-                    return ask(self.forget(&challenge.realm));
-                }
-                return Verdict::GiveUp(FailureCode::Unauthorized);
-            }
+        // A token is refused if it was sent; what is in force may be newer.
+        let token = match self.user(&challenge.realm) {
+            Some((_, Secret::Token(token))) => Some(bearer(token)),
+            Some((_, Secret::Password(_) | Secret::Ha1(_))) | None => None,
+        };
+        let header = asker.credentials_header();
+        let refused = match &token {
+            Some(token) => request.rows(&header).any(|row| row == token),
+            None => attempt.answered.contains(&key),
+        };
+        if refused && token.is_none() && challenge.stale && attempt.stale < MOST_STALE {
+            attempt.stale += 1;
+        } else if refused {
+            self.end_session(asker, &challenge.realm);
+            let answer = self.forget(&challenge.realm);
+            // Nobody types a token: who asks for one again and again would do so for ever.
+            attempt.refused += usize::from(token.is_some());
+            return match asks && attempt.refused < 2 {
+                true => ask(answer),
+                false => Verdict::GiveUp(FailureCode::Unauthorized),
+            };
         }
         attempt.answered.push(key);
         self.end_session(asker, &challenge.realm);
@@ -232,6 +277,13 @@ impl Authentication {
     }
 }
 
+/// The algorithm of a digest challenge, if it is known.
 fn algorithm(challenge: &Challenge) -> Option<Algorithm> {
-    Algorithm::from_token(challenge.algorithm.as_deref()).map(|(algorithm, _)| algorithm)
+    let named = Algorithm::from_token(challenge.algorithm.as_deref());
+    named.filter(|_| challenge.scheme == "digest").map(|(algorithm, _)| algorithm)
+}
+
+/// A row of credentials (RFC 6750 §2.1).
+fn bearer(token: &str) -> String {
+    ["Bearer ", token].concat()
 }

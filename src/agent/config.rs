@@ -17,6 +17,9 @@ pub struct Config {
     pub display_name: Option<String>,
     /// With what challenges are answered.
     pub credentials: Credentials,
+    /// The authorization servers that are trusted, as https URLs: only where a challenge names one of them, and no
+    /// server is reached without TLS over a network, a bearer token is sent (RFC 8898 §2.1).
+    pub authorization_servers: Vec<String>,
     /// Whether to REGISTER.
     pub register: bool,
     /// `urn:uuid:…` of this device, the same after a reload (RFC 5626 §4.1).
@@ -53,6 +56,7 @@ impl Config {
             aor,
             display_name: None,
             credentials: Credentials::None,
+            authorization_servers: Vec::new(),
             register: false,
             instance: String::new(),
             expires: 3600,
@@ -89,10 +93,32 @@ impl Config {
         Ok(())
     }
 
+    /// The authorization servers that count: none, if a token could be read on its way.
+    pub(super) fn trusted(&self) -> Vec<String> {
+        if self.servers.iter().all(|url| url.starts_with("wss:") || is_loopback(url)) {
+            return self.authorization_servers.clone();
+        }
+        Vec::new()
+    }
+
     /// Whether a server would be reached without TLS.
     pub(super) fn is_insecure(&self) -> bool {
         self.servers.iter().any(|url| url.starts_with("ws:"))
     }
+}
+
+/// Whether a URL leads to this machine.
+fn is_loopback(url: &str) -> bool {
+    let authority = url.split('/').nth(2).unwrap_or_default();
+    let authority = authority.rsplit('@').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => authority.split(':').next(),
+    };
+    let host = host.unwrap_or_default();
+    // A host of digits and dots is an IPv4 address.
+    let is_number = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    host == "localhost" || host == "::1" || (is_number && host.starts_with("127."))
 }
 
 /// With what challenges are answered.

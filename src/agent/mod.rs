@@ -108,7 +108,7 @@ impl Agent {
             from,
             contact,
             transactions: ClientTransactions::new(host, secure, T1),
-            authentication: Authentication::new(config.credentials.clone()),
+            authentication: Authentication::new(config.credentials.clone(), config.trusted()),
             parked: Vec::new(),
             registration,
             publication,

@@ -3,6 +3,7 @@
 use super::Failure;
 use crate::presence::{Presence, Summary};
 use crate::sip::Substate;
+use crate::sip::auth::Challenge;
 use crate::time::Instant;
 use std::rc::Rc;
 
@@ -96,10 +97,8 @@ pub enum Direction {
 pub struct Challenged {
     /// To be given back with the answer.
     pub id: ChallengeId,
-    /// The protection domain.
-    pub realm: String,
-    /// `digest`, …
-    pub scheme: String,
+    /// The first challenge that could be answered: its realm is the protection domain.
+    pub challenge: Box<Challenge>,
     /// The digest algorithms offered, in the server's order.
     pub algorithms: Vec<&'static str>,
     /// The last answer was refused.

@@ -5,7 +5,7 @@ use super::registration::{self, SUPPORTED, to_server};
 use super::subscriptions::SubscriptionId;
 use super::{Agent, ChallengeId, Challenged, Direction, Event, Failure, FailureCode, Output, RequestId};
 use crate::event::publisher::{self, Why};
-use crate::sip::auth::Secret;
+use crate::sip::auth::{Challenge, Secret};
 use crate::sip::{Message, Method, Name, Uri};
 use crate::time::Instant;
 
@@ -94,10 +94,10 @@ impl Agent {
     pub(super) fn handle_final(&mut self, mut job: Job, response: &Message, now: Instant) {
         match response.status() {
             Some(401 | 407) if !self.is_outdated(&job) => {
-                match self.authentication.handle_challenge(response, &mut job.attempt) {
+                match self.authentication.handle_challenge(&job.request, response, &mut job.attempt) {
                     Verdict::Retry => self.retry(job, now),
-                    Verdict::Ask { realm, scheme, algorithms, refused } => {
-                        self.park(job, response, realm, scheme, algorithms, refused);
+                    Verdict::Ask { challenge, algorithms, refused } => {
+                        self.park(job, response, challenge, algorithms, refused);
                     }
                     Verdict::GiveUp(code) => self.refuse(job, response, Some(code), now),
                 }
@@ -136,8 +136,7 @@ impl Agent {
         &mut self,
         job: Job,
         response: &Message,
-        realm: String,
-        scheme: String,
+        challenge: Box<Challenge>,
         algorithms: Vec<&'static str>,
         refused: Option<(String, Secret)>,
     ) {
@@ -147,16 +146,16 @@ impl Agent {
             }
             self.subscriptions.settle(id);
         }
-        let waiting = (Job { attempt: Attempt::default(), ..job }, response.clone());
-        if let Some(parked) = self.parked.iter_mut().find(|parked| parked.realm == realm) {
+        let waiting = (Job { attempt: job.attempt.anew(), ..job }, response.clone());
+        if let Some(parked) = self.parked.iter_mut().find(|parked| parked.realm == challenge.realm) {
             parked.jobs.push(waiting);
             return;
         }
         self.next_id = self.next_id.wrapping_add(1);
         let id = ChallengeId(self.next_id);
         let rejected = refused.is_some();
-        self.parked.push(Parked { id, realm: realm.clone(), refused, jobs: vec![waiting] });
-        self.tell(Event::Challenged(Challenged { id, realm, scheme, algorithms, rejected }));
+        self.parked.push(Parked { id, realm: challenge.realm.clone(), refused, jobs: vec![waiting] });
+        self.tell(Event::Challenged(Challenged { id, challenge, algorithms, rejected }));
     }
 
     /// Hands a final response that is not to be answered to its owner. `code` says what a 401 or 407 means.

@@ -1,6 +1,6 @@
 /** The contract between the façade and the wasm class `Core` (`src/wasm/page.rs`). */
 
-/** A user name, and pairs of digest algorithm and hash, or of "" and the password. */
+/** A user name, and pairs of digest algorithm and hash, or of "" and the password, or of "Bearer" and a token. */
 export interface CoreCredentials {
   readonly username: string;
   readonly secret: readonly string[];
@@ -14,6 +14,7 @@ export interface CoreOptions {
   readonly credentials: CoreCredentials | undefined;
   /** Whether {@link CoreHost.askCredentials} is to be called. */
   readonly asks: boolean;
+  readonly authorizationServers: readonly string[];
   readonly register: boolean;
   /** A URN that names this device. */
   readonly instance: string;

@@ -44,18 +44,25 @@ function checkServer(url: unknown, allowInsecure: boolean): string {
   return parsed.href;
 }
 
-/** Credentials in the form of the core. */
+/** Credentials in the form of the core; texts are composed (RFC 7616 §4). */
 export function checkCredentials(credentials: Credentials): CoreCredentials {
+  if ("token" in credentials) {
+    const { token } = credentials;
+    // The b64token of RFC 6750 §2.1.
+    if (typeof token !== "string" || !/^[\w.~+/-]+=*$/.test(token)) wrong("credentials: the token must be a bearer token");
+    return { username: "", secret: ["Bearer", token] };
+  }
   const { username } = credentials;
-  if (typeof username !== "string" || username === "") wrong("credentials: give a username");
+  if (typeof username !== "string" || !/^[^:]+$/.test(username)) wrong("credentials: give a username, without a colon");
+  const name = username.normalize();
   if ("password" in credentials) {
     if (typeof credentials.password !== "string") wrong("credentials: the password must be a string");
-    return { username, secret: ["", credentials.password] };
+    return { username: name, secret: ["", credentials.password.normalize()] };
   }
   if (typeof credentials.ha1 !== "object" || credentials.ha1 === null || Object.keys(credentials.ha1).length === 0) {
     wrong("credentials: give a password, or ha1 with a hash for each algorithm");
   }
-  return { username, secret: Object.entries(credentials.ha1).flat() };
+  return { username: name, secret: Object.entries(credentials.ha1).flat() };
 }
 
 function checkNumber<T>(name: string, value: unknown, least: number, otherwise: T): number | T {
@@ -78,7 +85,10 @@ export function checkOptions(options: AgentOptions): CoreOptions {
   if (typeof webSocket !== "function") {
     wrong("webSocket: this host has no global WebSocket; pass a constructor, such as that of the npm package ws");
   }
-  const { credentials } = options;
+  const { credentials, authorizationServers = [] } = options;
+  if (!Array.isArray(authorizationServers) || !authorizationServers.every((url) => /^https:\/\/./i.test(String(url)))) {
+    wrong("authorizationServers: give an array of https URLs");
+  }
   const expires = checkNumber("expires", options.expires, 1, 3600);
   const linger = checkNumber("linger", options.linger, 0, 2000);
   const window = checkNumber("window", options.window, 1, 16);
@@ -92,6 +102,7 @@ export function checkOptions(options: AgentOptions): CoreOptions {
     displayName: options.displayName,
     credentials: typeof credentials === "object" ? checkCredentials(credentials) : undefined,
     asks: typeof credentials === "function",
+    authorizationServers,
     register: options.register === true,
     instance: instance(options.aor),
     expires,

@@ -243,8 +243,15 @@ export class Record {
   challenge(): ChallengeInfo {
     const realm = this.text();
     const scheme = this.text();
+    const scope = this.#optional();
+    const authzServer = this.#optional();
+    const error = this.#optional();
     const algorithms = this.#list(() => this.text());
-    return Object.freeze({ realm, scheme, algorithms, rejected: this.#flag() });
+    return Object.freeze({
+      realm, scheme, algorithms, rejected: this.#flag(),
+      ...(scope === undefined ? {} : { scope }), ...(authzServer === undefined ? {} : { authzServer }),
+      ...(error === undefined ? {} : { error }),
+    });
   }
 }
 

@@ -221,16 +221,23 @@ export interface TraceMessage {
 /** What a credentials callback is told. */
 export interface ChallengeInfo {
   readonly realm: string;
-  /** `digest`, or another scheme in lower case. */
+  /** `digest` or `bearer`. */
   readonly scheme: string;
   /** Digest algorithms the server takes, in its order: `SHA-256`, `MD5`, … */
   readonly algorithms: readonly string[];
   /** The credentials used last were refused. */
   readonly rejected: boolean;
+  /** Of `bearer`: what the token must be good for, words with blanks between them. */
+  readonly scope?: string;
+  /** Of `bearer`: where tokens are to be had; one of `authorizationServers`. */
+  readonly authzServer?: string;
+  /** Of `bearer`: why the last token was refused, such as `invalid_token`. */
+  readonly error?: string;
 }
 
-/** A user name with the password, or with `H(username:realm:password)` by algorithm. */
+/** A user name with the password, or with `H(username:realm:password)` by algorithm; or a bearer token (RFC 8898). */
 export type Credentials =
+  | { readonly token: string }
   | { readonly username: string; readonly password: string }
   | { readonly username: string; readonly ha1: { readonly [algorithm: string]: string } };
 
@@ -247,6 +254,11 @@ export interface AgentOptions {
   readonly aor: string;
   readonly displayName?: string;
   readonly credentials?: CredentialsProvider;
+  /**
+   * The authorization servers that are trusted, as https URLs: a bearer token is sent only if the challenge names one of
+   * them (RFC 8898). Default: none.
+   */
+  readonly authorizationServers?: readonly string[];
   /** REGISTER this page at the server. Default: false. */
   readonly register?: boolean;
   /** Seconds a subscription is asked for. Default: 3600. */

@@ -51,11 +51,10 @@ impl Authentication {
             scheme: "digest".to_owned(),
             realm: self.realm.clone(),
             nonce: nonce.clone(),
-            opaque: None,
             algorithm: Some(algorithm.as_str().to_owned()),
             qop: vec![Qop::Auth],
             stale,
-            userhash: false,
+            ..Challenge::default()
         };
         self.algorithms.iter().map(|algorithm| row(algorithm).to_string()).collect()
     }

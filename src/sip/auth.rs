@@ -1,4 +1,5 @@
-//! Digest authentication: challenges, credentials and the arithmetic (RFC 3261 §22, RFC 7616, RFC 8760).
+//! Digest authentication: challenges, credentials and the arithmetic (RFC 3261 §22, RFC 7616, RFC 8760); challenges
+//! that want a bearer token (RFC 8898).
 //!
 //! Which challenge is answered, and with whose password, is decided elsewhere (`agent`, `server`).
 
@@ -83,7 +84,7 @@ impl Qop {
 }
 
 /// A challenge: one row of WWW-Authenticate or Proxy-Authenticate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Challenge {
     /// The scheme in lower case: `digest`, `bearer`, …
     pub scheme: String,
@@ -101,15 +102,23 @@ pub struct Challenge {
     pub stale: bool,
     /// The server takes a hashed user name.
     pub userhash: bool,
+    /// Bearer: what a token must be good for, words with blanks between them (RFC 8898 §4).
+    pub scope: Option<String>,
+    /// Bearer: where tokens are to be had, an https URL.
+    pub authz_server: Option<String>,
+    /// Bearer: why the last token was refused, such as `invalid_token`.
+    pub error: Option<String>,
 }
 
-/// What a user knows: the password, or its hash `H(username:realm:password)` by algorithm.
+/// What a user has: the password, its hash `H(username:realm:password)` by algorithm, or a token.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Secret {
     /// The password itself.
     Password(String),
     /// `(algorithm, hexadecimal hash)`.
     Ha1(Vec<(Algorithm, String)>),
+    /// A bearer token (RFC 6750 §2.1), which has no line ends.
+    Token(String),
 }
 
 impl fmt::Debug for Secret {
@@ -128,6 +137,7 @@ impl Secret {
                 .iter()
                 .find(|(known, _)| *known == algorithm)
                 .map(|(_, hash)| hash.to_ascii_lowercase()),
+            Self::Token(_) => None,
         }
     }
 }
@@ -275,11 +285,9 @@ mod tests {
             scheme: "digest".into(),
             realm: "biloxi.com".into(),
             nonce: NONCE.into(),
-            opaque: None,
             algorithm: Some(algorithm.into()),
             qop: qop.to_vec(),
-            stale: false,
-            userhash: false,
+            ..Challenge::default()
         }
     }
 

@@ -30,6 +30,8 @@ extern "C" {
     fn display_name(this: &Options) -> Option<String>;
     #[wasm_bindgen(method, getter)]
     fn credentials(this: &Options) -> Option<Answer>;
+    #[wasm_bindgen(method, getter, js_name = authorizationServers)]
+    fn authorization_servers(this: &Options) -> Vec<String>;
     /// Whether the host is asked for credentials.
     #[wasm_bindgen(method, getter)]
     fn asks(this: &Options) -> bool;
@@ -54,7 +56,8 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = webSocket)]
     fn web_socket(this: &Options) -> Function;
 
-    /// Credentials: a user name, and pairs of algorithm and hash, or of an empty text and the password.
+    /// Credentials: a user name, and pairs of algorithm and hash, or of an empty text and the password, or of `Bearer` and
+    /// a token.
     pub type Answer;
     #[wasm_bindgen(method, getter)]
     fn username(this: &Answer) -> String;
@@ -381,6 +384,9 @@ fn credentials(answer: &Answer) -> (String, Secret) {
         if algorithm.is_empty() {
             return (answer.username(), Secret::Password(value));
         }
+        if algorithm == "Bearer" {
+            return (answer.username(), Secret::Token(value));
+        }
         hashes.extend(Algorithm::from_token(Some(&algorithm)).map(|(algorithm, _)| (algorithm, value)));
     }
     (answer.username(), Secret::Ha1(hashes))
@@ -397,6 +403,7 @@ fn config(options: &Options) -> Result<Config, String> {
     } else if options.asks() {
         config.credentials = Credentials::Ask;
     }
+    config.authorization_servers = options.authorization_servers();
     config.register = options.register();
     config.instance = options.instance();
     config.expires = options.expires();

@@ -220,8 +220,12 @@ impl Record {
     }
 
     pub(super) fn challenge(&mut self, challenged: &Challenged) {
-        self.text(&challenged.realm);
-        self.text(&challenged.scheme);
+        let challenge = &challenged.challenge;
+        self.text(&challenge.realm);
+        self.text(&challenge.scheme);
+        self.optional(challenge.scope.as_deref());
+        self.optional(challenge.authz_server.as_deref());
+        self.optional(challenge.error.as_deref());
         self.list(&challenged.algorithms, |record, algorithm| record.text(algorithm));
         self.word(u32::from(challenged.rejected));
     }

@@ -145,3 +145,73 @@ test("a page proves who its user is over the connection", async (t) => {
   assert.ok(trace.some(({ text }) => /^SIP\/2\.0 401/.test(text)));
   assert.ok(trace.some(({ text }) => /^Authorization: Digest /m.test(text)));
 });
+
+const BEARER = 'Bearer realm="here", scope="presence", authz_server="https://as.example.test/"';
+
+/** A server that wants one of `tokens` for SUBSCRIBE; what it got is in `seen`. */
+async function tokenServer(t, tokens) {
+  const seen = [];
+  const { url } = await bareServer(t, (text, send) => {
+    if (!text.startsWith("SUBSCRIBE")) return;
+    const token = text.match(/^Authorization: (.*)\r$/m)?.[1];
+    seen.push(token);
+    if (tokens.includes(token)) send(respond(text, 200, "Expires: 600", "Contact: <sip:server.test;transport=ws>"));
+    else send(respond(text, 401, `WWW-Authenticate: ${BEARER}${token === undefined ? "" : ', error="invalid_token"'}`));
+  });
+  return { url, seen };
+}
+
+const authorizationServers = ["https://as.example.test"];
+
+// 8898-2.1.1-b 8898-2.1.3-b dig-22.1-e
+test("a token comes from a function that is told what the server wants", async (t) => {
+  const { url, seen } = await tokenServer(t, ["Bearer second"]);
+  const asked = [];
+  const credentials = async (challenge) => {
+    asked.push(challenge);
+    return { token: challenge.error === "invalid_token" ? "second" : "first" };
+  };
+  observe(openAt(t, url, { credentials, authorizationServers }), BOB);
+  await until(() => seen.length >= 3, "three requests");
+  assert.deepEqual(seen, [undefined, "Bearer first", "Bearer second"]);
+  const info = { realm: "here", scheme: "bearer", algorithms: [], scope: "presence", authzServer: "https://as.example.test/" };
+  assert.deepEqual(asked, [{ ...info, rejected: false }, { ...info, rejected: true, error: "invalid_token" }]);
+});
+
+// 8898-2.1.3-b
+test("a function that has only tokens that are refused is not asked for ever", async (t) => {
+  const { url, seen } = await tokenServer(t, []);
+  let asked = 0;
+  const agent = openAt(t, url, { credentials: () => ({ token: `t${asked++}` }), authorizationServers });
+  const { state } = observe(agent, BOB);
+  assert.equal((await state((s) => s.subscription.state === "terminated", "ends")).subscription.reason, "unauthorized");
+  assert.deepEqual([asked, seen], [2, [undefined, "Bearer t0", "Bearer t1"]]);
+});
+
+// 8898-2.1.1-a
+test("a token that is there from the start goes to trusted servers only", async (t) => {
+  const { url, seen } = await tokenServer(t, ["Bearer a.b-c_d~e+f/g=="]);
+  const credentials = { token: "a.b-c_d~e+f/g==" };
+  observe(openAt(t, url, { credentials, authorizationServers }), BOB);
+  await until(() => seen.length >= 2, "two requests");
+  assert.deepEqual(seen, [undefined, "Bearer a.b-c_d~e+f/g=="]);
+  const { state } = observe(openAt(t, url, { credentials }), BOB);
+  assert.equal((await state((s) => s.subscription.state === "terminated", "ends")).subscription.reason, "untrusted");
+  assert.equal(seen.length, 3);
+  for (const wrong of [
+    { credentials: { token: "a\r\nX: y" } }, { credentials: { token: "" } }, { credentials: { token: 7 } },
+    { authorizationServers: "https://as.example.test" }, { authorizationServers: ["http://as.example.test"] },
+    { credentials: { username: "a:b", password: "x" } },
+  ]) {
+    assert.throws(() => createAgent({ server: url, aor: ALICE, webSocket: WebSocket, ...wrong }), TypeError);
+  }
+});
+
+// dig-7616-k
+test("a password is composed before it is hashed", async (t) => {
+  const composed = { domain: "example.test", users: { alice: "J\u00E4s\u00F8n" }, rules: { default: "allow" } };
+  const running = await startServer(composed);
+  t.after(() => running.close());
+  const there = { url: running.url, domain: "example.test", users: { alice: "Ja\u0308s\u00F8n" } };
+  await openAgent(t, there, "alice").publish({ status: "busy" });
+});

@@ -17,22 +17,22 @@ impl Challenge {
         let (scheme, rest) = split_scheme(text).ok_or_else(|| fault.clone())?;
         let scheme = scheme.to_ascii_lowercase();
         let is_digest = scheme == "digest";
-        let (mut realm, mut nonce, mut opaque, mut algorithm, mut offered) = (None, None, None, None, None);
-        let (mut stale, mut userhash) = (None, None);
         let rest = if is_digest || scheme == "bearer" { rest } else { "" };
-        for (name, value) in auth_params(rest) {
-            let slot = match () {
-                () if name.eq_ignore_ascii_case("realm") => &mut realm,
-                () if name.eq_ignore_ascii_case("nonce") => &mut nonce,
-                () if name.eq_ignore_ascii_case("opaque") => &mut opaque,
-                () if name.eq_ignore_ascii_case("algorithm") => &mut algorithm,
-                () if name.eq_ignore_ascii_case("qop") => &mut offered,
-                () if name.eq_ignore_ascii_case("stale") => &mut stale,
-                () if name.eq_ignore_ascii_case("userhash") => &mut userhash,
-                () => continue,
-            };
-            slot.get_or_insert(value.into_owned());
-        }
+        let [realm, nonce, opaque, algorithm, offered, stale, userhash, scope, authz_server, error] = values(
+            rest,
+            [
+                "realm",
+                "nonce",
+                "opaque",
+                "algorithm",
+                "qop",
+                "stale",
+                "userhash",
+                "scope",
+                "authz_server",
+                "error",
+            ],
+        );
         let offered = offered.unwrap_or_default();
         let qop: Vec<Qop> = grammar::list(&offered).filter_map(Qop::from_token).collect();
         if is_digest && (realm.is_none() || nonce.is_none() || (qop.is_empty() && !offered.is_empty())) {
@@ -47,6 +47,9 @@ impl Challenge {
             qop,
             stale: is_true(stale.as_deref()),
             userhash: is_true(userhash.as_deref()),
+            scope,
+            authz_server,
+            error,
         })
     }
 }
@@ -85,6 +88,12 @@ impl fmt::Display for Challenge {
         if self.userhash {
             row.plain("userhash", "true");
         }
+        let bearer = [("scope", &self.scope), ("authz_server", &self.authz_server), ("error", &self.error)];
+        for (name, value) in bearer {
+            if let Some(value) = value {
+                row.quoted(name, value);
+            }
+        }
         f.write_str(&row.text)
     }
 }
@@ -104,27 +113,22 @@ impl DigestCredentials {
         if !scheme.eq_ignore_ascii_case("Digest") {
             return None;
         }
-        let (mut username, mut extended, mut realm, mut nonce, mut uri) = (None, None, None, None, None);
-        let (mut response, mut algorithm, mut cnonce, mut opaque) = (None, None, None, None);
-        let (mut qop, mut nc, mut userhash) = (None, None, None);
-        for (name, value) in auth_params(rest) {
-            let slot = match () {
-                () if name.eq_ignore_ascii_case("username") => &mut username,
-                () if name.eq_ignore_ascii_case("username*") => &mut extended,
-                () if name.eq_ignore_ascii_case("realm") => &mut realm,
-                () if name.eq_ignore_ascii_case("nonce") => &mut nonce,
-                () if name.eq_ignore_ascii_case("uri") => &mut uri,
-                () if name.eq_ignore_ascii_case("response") => &mut response,
-                () if name.eq_ignore_ascii_case("algorithm") => &mut algorithm,
-                () if name.eq_ignore_ascii_case("cnonce") => &mut cnonce,
-                () if name.eq_ignore_ascii_case("opaque") => &mut opaque,
-                () if name.eq_ignore_ascii_case("qop") => &mut qop,
-                () if name.eq_ignore_ascii_case("nc") => &mut nc,
-                () if name.eq_ignore_ascii_case("userhash") => &mut userhash,
-                () => continue,
-            };
-            slot.get_or_insert(value.into_owned());
-        }
+        let names = [
+            "username",
+            "username*",
+            "realm",
+            "nonce",
+            "uri",
+            "response",
+            "algorithm",
+            "cnonce",
+            "opaque",
+            "qop",
+            "nc",
+            "userhash",
+        ];
+        let [username, extended, realm, nonce, uri, response, algorithm, cnonce, opaque, qop, nc, userhash] =
+            values(rest, names);
         let userhash = is_true(userhash.as_deref());
         let username = match (username, extended) {
             (Some(username), None) => username,
@@ -207,6 +211,18 @@ impl AuthenticationInfo {
         }
         info
     }
+}
+
+/// The first value of each of these parameters.
+fn values<const N: usize>(text: &str, names: [&str; N]) -> [Option<String>; N] {
+    let mut values = [const { None }; N];
+    for (name, value) in auth_params(text) {
+        let named = names.iter().zip(&mut values).find(|(known, _)| name.eq_ignore_ascii_case(known));
+        if let Some((_, slot)) = named {
+            slot.get_or_insert(value.into_owned());
+        }
+    }
+    values
 }
 
 /// One row in the making.
@@ -331,9 +347,6 @@ mod tests {
 
     #[test]
     fn other_schemes_are_named_and_digest_without_its_parts_is_an_error() {
-        let bearer = Challenge::parse("Bearer realm=\"r\", scope=\"s\"").unwrap();
-        assert_eq!((bearer.scheme.as_str(), bearer.realm.as_str()), ("bearer", "r"));
-        assert_eq!(bearer.to_string(), "Bearer realm=\"r\"");
         let other = Challenge::parse("NoOne opaque-data=here//==").unwrap();
         assert_eq!((other.scheme.as_str(), other.realm.as_str()), ("noone", ""));
         for bad in [
@@ -347,6 +360,24 @@ mod tests {
         ] {
             assert_eq!(Challenge::parse(bad), Err(ParseError::Header("WWW-Authenticate")), "{bad}");
         }
+    }
+
+    // 8898-4-a
+    #[test]
+    fn a_challenge_for_a_token_says_which_in_any_order() {
+        let text = "BEARER error = invalid_token , Scope=\"a  b\",unknown=1, realm=\"r\",AUTHZ_SERVER=\"https://as.example.com/x?y=1,2\"";
+        let read = Challenge::parse(text).unwrap();
+        assert_eq!((read.scheme.as_str(), read.realm.as_str()), ("bearer", "r"));
+        assert_eq!(read.scope.as_deref(), Some("a  b"));
+        assert_eq!(read.authz_server.as_deref(), Some("https://as.example.com/x?y=1,2"));
+        assert_eq!(read.error.as_deref(), Some("invalid_token"));
+        assert_eq!(
+            read.to_string(),
+            "Bearer realm=\"r\", scope=\"a  b\", authz_server=\"https://as.example.com/x?y=1,2\", error=\"invalid_token\""
+        );
+        assert_eq!(Challenge::parse(&read.to_string()), Ok(read));
+        let bare = Challenge::parse("Bearer").unwrap();
+        assert_eq!((bare.realm.as_str(), bare.scope, bare.authz_server, bare.error), ("", None, None, None));
     }
 
     // dig-7616-j

@@ -170,6 +170,7 @@ proptest! {
             qop: vec![],
             stale,
             userhash,
+            ..Challenge::default()
         };
         prop_assert_eq!(Challenge::parse(&challenge.to_string()), Ok(challenge));
         let credentials = DigestCredentials {
