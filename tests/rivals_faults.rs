@@ -83,6 +83,7 @@ fn an_event_with_an_id_is_delivered() {
         event: EventType::new("presence"),
         accept: PIDF,
         expires: 600,
+        spread: 0,
     };
     plan.event.id = Some("7".to_owned());
     let mut subscriber = Subscriber::new(plan);

@@ -62,6 +62,10 @@ impl Subscriptions {
         self.all.keys().copied().map(SubscriptionId).collect()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }

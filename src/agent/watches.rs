@@ -176,8 +176,19 @@ impl Agent {
     fn subscribe(&mut self, target: &Uri, expires: u32, role: Role) -> SubscriptionId {
         let mut target = target.clone();
         target.clean();
-        let plan =
-            Plan { target, from: self.from.clone(), event: Self::presence_event(), accept: PIDF, expires };
+        // A few may renew together.
+        let spread = match self.subscriptions.len() < self.config.window {
+            true => 0,
+            false => u8::try_from(self.random.below(256)).unwrap_or(0),
+        };
+        let plan = Plan {
+            target,
+            from: self.from.clone(),
+            event: Self::presence_event(),
+            accept: PIDF,
+            expires,
+            spread,
+        };
         self.subscriptions.insert(Subscriber::new(plan), role)
     }
 

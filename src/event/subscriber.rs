@@ -50,6 +50,8 @@ pub struct Plan {
     pub accept: &'static str,
     /// Seconds asked for; 0 fetches once.
     pub expires: u32,
+    /// How much earlier than at half-time it is renewed, up to a fifth, so that many do not all renew at once.
+    pub spread: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -635,13 +637,11 @@ impl Subscriber {
 
     /// At half of the time left: early enough for a hidden page whose timers run once a minute.
     fn schedule_refresh(&mut self, now: Instant) {
-        if self.in_flight || self.ready {
-            return;
-        }
-        let left =
-            self.expires_at.unwrap_or(now + Duration::from_secs(u64::from(self.plan.expires))).since(now);
+        let at = self.expires_at.filter(|_| !self.in_flight && !self.ready);
+        let Some(left) = at.map(|at| at.since(now)) else { return };
         let half = now + left.part(2).max(Duration::from_secs(1));
-        self.refresh_at = earliest(self.refresh_at, Some(half));
+        let early = left.part(2560).times(u64::from(self.plan.spread));
+        self.refresh_at = earliest(self.refresh_at, Some(half - early));
     }
 
     /// A failure that leaves the subscription as it is until it expires (RFC 6665 §4.1.2.2).

@@ -396,6 +396,14 @@ impl World {
         id
     }
 
+    /// Watches several in one call.
+    pub fn watch_all(&mut self, seat: usize, names: impl Iterator<Item = String>) -> Vec<WatchId> {
+        let targets: Vec<Uri> = names.map(|name| Uri::parse(&address(&name)).unwrap()).collect();
+        let ids = self.seats[seat].agent.watch_all(&targets, self.now);
+        self.drain_agent(seat);
+        ids
+    }
+
     pub fn unwatch(&mut self, seat: usize, id: WatchId) {
         self.seats[seat].agent.unwatch(id, self.now);
         self.drain_agent(seat);
