@@ -199,3 +199,20 @@ fn old_versions_answer_202_and_are_taken_at_their_word() {
     assert_eq!(notify(&mut page, &again, 1, "active;expires=3590", ""), Some(200));
     assert_eq!(page.view(id).subscription.state, Watching::Active);
 }
+
+#[test]
+fn an_empty_notify_that_overtakes_the_answer_to_the_subscribe_is_asked_about_too() {
+    let (mut page, id, subscribe) = Page::trying();
+    let body = r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:bob@example.com"><tuple id="a"><status>
+<basic>open</basic></status></tuple></presence>"#;
+    assert_eq!(notify(&mut page, &subscribe, 1, "active;expires=3590", body), Some(200));
+    assert_eq!(notify(&mut page, &subscribe, 2, "active;expires=3590", ""), Some(200));
+    page.accept(&subscribe, 3590);
+    assert_eq!(page.view(id).summary.status, Status::Available);
+    page.seconds(4);
+    let refresh = page.next_sent();
+    assert_eq!(refresh.call_id(), subscribe.call_id());
+    page.accept(&refresh, 3590);
+    assert_eq!(notify(&mut page, &subscribe, 3, "active;expires=3590", ""), Some(200));
+    assert_eq!(page.view(id).summary.status, Status::Unknown);
+}

@@ -305,7 +305,7 @@ impl Subscriber {
     /// Sends a SUBSCRIBE to be told the whole state: now, unless the last one is fresh or the answer to it still due.
     pub fn refresh(&mut self, now: Instant) {
         self.forget_entity();
-        if matches!(self.state, State::Pending | State::Active) && !self.in_flight && self.timer_n.is_none() {
+        if matches!(self.state, State::Pending | State::Active) && self.timer_n.is_none() {
             let at = self.sent_at + PAUSE;
             self.ready |= at <= now;
             self.refresh_at = earliest(self.refresh_at, Some(at)).filter(|_| !self.ready);
