@@ -1,10 +1,12 @@
 //! Presence documents: XML to values and back (RFC 3863, RFC 4479, RFC 4480), what they say in one word, and how
-//! several become one; the documents about lists of presentities (RFC 4662). Nothing here knows SIP. May use: `time`.
+//! several become one; the documents about lists of presentities (RFC 4662);
+//! patches of XML (RFC 5261). Nothing here knows SIP. May use: `time`.
 
 pub mod compose;
 pub mod error;
 pub mod model;
 pub mod multipart;
+pub mod patch;
 pub mod pidf;
 pub mod published;
 pub mod rlmi;
@@ -16,6 +18,7 @@ pub use error::{DocumentError, Warning};
 pub use model::{
     Attribute, AttributeName, Basic, Component, Contact, Extension, Note, Presence, UserInput, Value,
 };
+pub use patch::PatchError;
 pub use published::PublishedState;
 pub use status::{Status, Summary};
 

@@ -4,12 +4,18 @@
 //! bodies of SIP are UTF-8 (FreeSWITCH declares ISO-8859-1 and sends UTF-8). Texts stay escaped until somebody asks
 //! for them, so that reading copies nothing.
 
+mod write;
+
 use super::pidf::Limits;
 use super::vocabulary::Vocabulary;
 use super::{DocumentError, Warning};
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
+pub(super) use write::{Scope, bound, declared, meaning, write};
+
+/// The namespace of declarations, which stand among the attributes of a document that was read whole.
+pub(super) const DECLARATION: &str = "http://www.w3.org/2000/xmlns/";
 
 /// What stands in an element.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +24,10 @@ pub(super) enum Node<'a> {
     /// As in the source, references unresolved.
     Text(&'a str),
     CData(&'a str),
+    /// With its delimiters; only in a document that was read whole.
+    Comment(&'a str),
+    /// A processing instruction, with its delimiters; only in a document that was read whole.
+    Instruction(&'a str),
 }
 
 /// An element.
@@ -27,6 +37,7 @@ pub(super) struct Element<'a> {
     pub(super) namespace: &'a str,
     /// That of the namespace.
     pub(super) vocabulary: Vocabulary,
+    /// The local name; with its prefix in a document that was read whole.
     pub(super) name: &'a str,
     pub(super) attributes: Vec<Attribute<'a>>,
     /// What stands before the first child, references unresolved: nearly every element has this or children.
@@ -37,11 +48,12 @@ pub(super) struct Element<'a> {
     pub(super) lang: Option<&'a str>,
 }
 
-/// An attribute that is not a namespace declaration.
+/// An attribute, a declaration of a namespace only in a document that was read whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attribute<'a> {
     /// Empty for attributes without prefix.
     pub(super) namespace: &'a str,
+    /// The local name; with its prefix in a document that was read whole. Of a declaration the prefix it declares.
     pub(super) name: &'a str,
     /// Escaped as in the source.
     pub(super) value: &'a str,
@@ -68,13 +80,15 @@ impl<'a> Element<'a> {
         text
     }
 
-    fn collect(&self, into: &mut String) {
+    /// All text inside, children's included, as it is.
+    pub(super) fn collect(&self, into: &mut String) {
         unescape(self.text, into);
         for child in &self.children {
             match child {
                 Node::Element(child) => child.collect(into),
                 Node::Text(text) => unescape(text, into),
                 Node::CData(text) => push_lines(text, into),
+                Node::Comment(_) | Node::Instruction(_) => {}
             }
         }
     }
@@ -83,7 +97,7 @@ impl<'a> Element<'a> {
     pub(super) fn elements(&self) -> impl Iterator<Item = &Element<'a>> {
         self.children.iter().filter_map(|child| match child {
             Node::Element(child) => Some(child),
-            Node::Text(_) | Node::CData(_) => None,
+            Node::Text(_) | Node::CData(_) | Node::Comment(_) | Node::Instruction(_) => None,
         })
     }
 }
@@ -96,7 +110,7 @@ enum Mode {
 }
 
 /// Prefix, namespace and its vocabulary, innermost last.
-type Scope<'a> = Vec<(&'a str, &'a str, Vocabulary)>;
+type Scopes<'a> = Vec<(&'a str, &'a str, Vocabulary)>;
 
 struct Open<'a> {
     element: Element<'a>,
@@ -112,6 +126,29 @@ pub(super) fn read<'a>(
     limits: &Limits,
     warnings: &mut Vec<Warning>,
 ) -> Result<Element<'a>, DocumentError> {
+    match read_nodes(bytes, limits, Some(warnings), false)?.pop() {
+        Some(Node::Element(root)) => Ok(root),
+        _ => Err(DocumentError::Malformed),
+    }
+}
+
+/// A document with all that [`write`] needs: an element without a name, in which the root and what stands around it
+/// are; comments, processing instructions, prefixes and declarations are kept. Laxly only if there is room for warnings.
+pub(super) fn read_whole<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    warnings: Option<&mut Vec<Warning>>,
+) -> Result<Element<'a>, DocumentError> {
+    let children = read_nodes(bytes, limits, warnings, true)?;
+    Ok(Element { children, ..Element::default() })
+}
+
+fn read_nodes<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    warnings: Option<&mut Vec<Warning>>,
+    whole: bool,
+) -> Result<Vec<Node<'a>>, DocumentError> {
     if bytes.len() > limits.bytes {
         return Err(DocumentError::Limit("bytes"));
     }
@@ -121,25 +158,34 @@ pub(super) fn read<'a>(
         let is_utf16 = text.starts_with("<\0") || text.starts_with("\0<");
         return Err(if is_utf16 { DocumentError::Encoding } else { DocumentError::Malformed });
     }
-    match parse(text, limits, Mode::Strict) {
-        Err(DocumentError::Malformed) => {
+    match (parse(text, limits, Mode::Strict, whole), warnings) {
+        (Err(DocumentError::Malformed), Some(warnings)) => {
             warnings.push(Warning::Lax);
-            parse(text, limits, Mode::Lax)
+            parse(text, limits, Mode::Lax, whole)
         }
-        result => result,
+        (result, _) => result,
     }
 }
 
-/// The root element of `text`.
-fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode) -> Result<Element<'a>, DocumentError> {
+/// The root element of `text`, and if it is read whole also what stands before and after it.
+fn parse<'a>(
+    text: &'a str,
+    limits: &Limits,
+    mode: Mode,
+    whole: bool,
+) -> Result<Vec<Node<'a>>, DocumentError> {
     let mut reader = Reader::from_str(text);
     let config = reader.config_mut();
     config.check_end_names = false;
     config.allow_dangling_amp = mode == Mode::Lax;
     config.allow_unmatched_ends = true;
-    let mut scope: Scope<'a> = vec![("xml", "http://www.w3.org/XML/1998/namespace", Vocabulary::Other)];
+    let mut scope: Scopes<'a> = vec![
+        ("xml", "http://www.w3.org/XML/1998/namespace", Vocabulary::Other),
+        ("xmlns", DECLARATION, Vocabulary::Other),
+    ];
     let mut open: Vec<Open<'a>> = Vec::with_capacity(8);
-    let mut root = None;
+    let mut outside = Vec::new();
+    let mut has_root = false;
     let mut count = 0_usize;
     let mut at = 0;
     // Where the text that is being read began; references come as events of their own.
@@ -152,7 +198,7 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode) -> Result<Element<'a>, 
         if let (false, Some(start)) = (matches!(event, Ok(Event::Text(_) | Event::GeneralRef(_))), text_from)
         {
             text_from = None;
-            add(&mut open, Node::Text(text.get(start..from).unwrap_or_default()), mode)?;
+            add(&mut open, Node::Text(text.get(start..from).unwrap_or_default()), mode, whole)?;
         }
         match event {
             Ok(Event::Start(_) | Event::Empty(_)) => {
@@ -163,7 +209,7 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode) -> Result<Element<'a>, 
                 if open.len() >= limits.depth {
                     return Err(DocumentError::Limit("depth"));
                 }
-                if root.is_some() {
+                if has_root && open.is_empty() {
                     if mode == Mode::Strict {
                         return Err(DocumentError::Malformed);
                     }
@@ -172,10 +218,11 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode) -> Result<Element<'a>, 
                 let tag = source.strip_prefix('<').and_then(|tag| tag.strip_suffix('>')).unwrap_or_default();
                 let empty = matches!(event, Ok(Event::Empty(_)));
                 let tag = tag.strip_suffix('/').filter(|_| empty).unwrap_or(tag);
+                has_root = true;
                 let lang = open.last().and_then(|open| open.element.lang);
-                let started = start_element(tag, &mut scope, lang, limits, mode)?;
+                let started = start_element(tag, &mut scope, lang, limits, mode, whole)?;
                 if empty {
-                    close(started, &mut open, &mut root, &mut scope);
+                    close(started, &mut open, &mut outside, &mut scope);
                 } else {
                     open.push(started);
                 }
@@ -189,7 +236,7 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode) -> Result<Element<'a>, 
                 // An unmatched end tag closes up to its start, or is dropped if there is none.
                 while depth.is_some_and(|depth| depth < open.len()) {
                     let Some(closed) = open.pop() else { break };
-                    close(closed, &mut open, &mut root, &mut scope);
+                    close(closed, &mut open, &mut outside, &mut scope);
                 }
             }
             Ok(Event::Text(_)) => text_from = text_from.or(Some(from)),
@@ -199,13 +246,15 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode) -> Result<Element<'a>, 
             }
             Ok(Event::CData(_)) => {
                 let inside = source.strip_prefix("<![CDATA[").and_then(|rest| rest.strip_suffix("]]>"));
-                add(&mut open, Node::CData(inside.unwrap_or_default()), mode)?;
+                add(&mut open, Node::CData(inside.unwrap_or_default()), mode, whole)?;
             }
             Ok(Event::DocType(_)) => return Err(DocumentError::Entity),
             Ok(Event::Eof) => break,
+            Ok(Event::Comment(_)) if whole => keep(&mut open, &mut outside, Node::Comment(source)),
+            Ok(Event::PI(_)) if whole => keep(&mut open, &mut outside, Node::Instruction(source)),
             Ok(Event::Comment(_) | Event::Decl(_) | Event::PI(_)) => {}
             // Laxly, what came before the fault is kept.
-            Err(_) if mode == Mode::Lax && (!open.is_empty() || root.is_some()) => break,
+            Err(_) if mode == Mode::Lax && has_root => break,
             Err(_) => return Err(DocumentError::Malformed),
         }
     }
@@ -213,22 +262,24 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode) -> Result<Element<'a>, 
         return Err(DocumentError::Malformed);
     }
     while let Some(closed) = open.pop() {
-        close(closed, &mut open, &mut root, &mut scope);
+        close(closed, &mut open, &mut outside, &mut scope);
     }
-    root.ok_or(DocumentError::Malformed)
+    if has_root { Ok(outside) } else { Err(DocumentError::Malformed) }
 }
 
-fn close<'a>(closed: Open<'a>, open: &mut [Open<'a>], root: &mut Option<Element<'a>>, scope: &mut Scope<'a>) {
+fn close<'a>(closed: Open<'a>, open: &mut [Open<'a>], outside: &mut Vec<Node<'a>>, scope: &mut Scopes<'a>) {
     scope.truncate(closed.scope);
-    match open.last_mut() {
-        Some(parent) => parent.element.children.push(Node::Element(closed.element)),
-        None => *root = Some(closed.element),
-    }
+    keep(open, outside, Node::Element(closed.element));
 }
 
-fn add<'a>(open: &mut [Open<'a>], node: Node<'a>, mode: Mode) -> Result<(), DocumentError> {
+fn keep<'a>(open: &mut [Open<'a>], outside: &mut Vec<Node<'a>>, node: Node<'a>) {
+    open.last_mut().map_or(outside, |open| &mut open.element.children).push(node);
+}
+
+fn add<'a>(open: &mut [Open<'a>], node: Node<'a>, mode: Mode, whole: bool) -> Result<(), DocumentError> {
     let is_blank = matches!(node, Node::Text(text) if text.bytes().all(|byte| byte.is_ascii_whitespace()));
     match (open.last_mut().map(|open| &mut open.element), node) {
+        (Some(element), node) if whole => element.children.push(node),
         (Some(element), Node::Text(text)) if element.children.is_empty() && element.text.is_empty() => {
             element.text = text;
         }
@@ -329,10 +380,11 @@ fn push_lines(text: &str, into: &mut String) {
 /// Reads what stands between `<` and `>`.
 fn start_element<'a>(
     tag: &'a str,
-    scope: &mut Scope<'a>,
+    scope: &mut Scopes<'a>,
     lang: Option<&'a str>,
     limits: &Limits,
     mode: Mode,
+    whole: bool,
 ) -> Result<Open<'a>, DocumentError> {
     let outside = scope.len();
     let (raw_name, rest) = tag.split_at(place(tag, |byte| byte.is_ascii_whitespace()).unwrap_or(tag.len()));
@@ -361,8 +413,12 @@ fn start_element<'a>(
                 return Err(DocumentError::Malformed);
             }
             scope.push((declared, value, Vocabulary::of(value)));
+            if whole {
+                element.attributes.push(Attribute { namespace: "xmlns", name: declared, value });
+            }
             continue;
         }
+        let name = if whole { key } else { name };
         if element.attributes.iter().any(|a| a.namespace == prefix && a.name == name) && mode == Mode::Strict
         {
             return Err(DocumentError::Malformed);
@@ -380,13 +436,13 @@ fn start_element<'a>(
     }
     let (prefix, name) = split_name(raw_name);
     (element.namespace, element.vocabulary) = lookup(scope, prefix, mode)?;
-    element.name = name;
+    element.name = if whole { raw_name } else { name };
     Ok(Open { element, scope: outside, raw_name })
 }
 
 /// The namespace of `prefix`. Laxly, an undeclared prefix stands for itself.
 fn lookup<'a>(
-    scope: &Scope<'a>,
+    scope: &Scopes<'a>,
     prefix: &'a str,
     mode: Mode,
 ) -> Result<(&'a str, Vocabulary), DocumentError> {
@@ -419,7 +475,7 @@ fn place(text: &str, is_it: impl Fn(u8) -> bool) -> Option<usize> {
 }
 
 /// Prefix and local name.
-fn split_name(name: &str) -> (&str, &str) {
+pub(super) fn split_name(name: &str) -> (&str, &str) {
     match place(name, |byte| byte == b':') {
         Some(at) => (name.get(..at).unwrap_or_default(), name.get(at + 1..).unwrap_or_default()),
         None => ("", name),
