@@ -103,6 +103,7 @@ impl Page {
             ("aor", "sip:alice@example.com".into()),
             ("credentials", JsValue::UNDEFINED),
             ("asks", asks.into()),
+            ("authorizationServers", strings(&[])),
             ("register", false.into()),
             ("instance", "urn:uuid:00000000-0000-4000-8000-000000000001".into()),
             ("expires", 600.into()),

@@ -1,6 +1,7 @@
 /** The connection as the API in Node shows it: keep-alives, frames, servers in order, credentials. */
 
 import assert from "node:assert/strict";
+import { connect, createServer } from "node:net";
 import { after, before, test } from "node:test";
 import { createAgent } from "sip-presence";
 import { startServer } from "sip-presence/server";
@@ -86,6 +87,53 @@ test("a page that hears that the network is back asks the server", async (t) => 
   await until(() => trace.some(({ text }) => text.startsWith("SIP/2.0 200")), "the answer");
   assert.match(trace[0].text, /^OPTIONS sip:example\.test SIP\/2\.0\r\n/);
   assert.equal(agent.connection.state, "online");
+});
+
+/** A wire to `url`; `last.data` is what the server sent last. It can go dead without a word: `cut()` drops what comes, on the connections that are there. */
+async function wire(t, url) {
+  const { port } = new URL(url);
+  const pairs = new Set();
+  const last = {};
+  const proxy = createServer((near) => {
+    const pair = { near, far: connect(Number(port), "127.0.0.1"), dead: false };
+    pairs.add(pair);
+    pair.far.on("data", (data) => { last.data = data; });
+    for (const [from, to] of [[near, pair.far], [pair.far, near]]) {
+      from.on("data", (data) => { if (!pair.dead) to.write(data); });
+      from.on("error", () => {});
+      from.on("close", () => { if (!pair.dead) to.destroy(); });
+    }
+  });
+  proxy.listen(0, "127.0.0.1");
+  await event(proxy, "listening");
+  t.after(() => {
+    for (const { near, far } of pairs) {
+      near.destroy();
+      far.destroy();
+    }
+    proxy.close();
+  });
+  const there = new URL(url);
+  there.port = proxy.address().port;
+  return { url: there.href, last, cut: () => { for (const pair of pairs) pair.dead = true; } };
+}
+
+// 5626-4.4.1-a
+test("a connection that is dead without a word is given up, and all is right again over the next one", async (t) => {
+  const { url, last, cut } = await wire(t, server.url);
+  const alice = openAgent(t, server, "alice");
+  await alice.publish({ status: "busy" });
+  const bob = openAgent(t, server, "bob", { server: url, keepAlive: 1 });
+  const { state } = observe(bob, ALICE);
+  await state((s) => s.status === "busy", "is busy");
+  // A text frame of two bytes, CR LF.
+  const pong = Buffer.from([0x81, 2, 13, 10]);
+  await until(() => last.data?.equals(pong), "a pong");
+  cut();
+  const stale = await until(() => bob.snapshot(ALICE).stale && bob.snapshot(ALICE), "the end");
+  assert.equal(stale.cause, "disconnect");
+  await alice.publish({ status: "away" });
+  assert.equal((await state((s) => !s.stale && s.status === "away", "is away")).cause, "resync");
 });
 
 // 7118-5-e
