@@ -303,6 +303,7 @@ fn rules_decide_who_sees_what() {
         presentity: Some("alice".to_owned()),
         watcher: watcher.to_owned(),
         decision,
+        show: None,
     };
     let mut world = World::with(13, |config| {
         config.rules.otherwise = Decision::Confirm;
@@ -324,6 +325,32 @@ fn rules_decide_who_sees_what() {
     assert_eq!(world.view(seats[2], watches[2]).subscription.reason.as_deref(), Some("forbidden"));
     assert_eq!(world.view(seats[3], watches[3]).subscription.state, Watching::Pending);
     assert_eq!(world.sees(seats[3], watches[3]).0, Status::Unknown);
+}
+
+#[test]
+fn a_rule_shows_a_part_of_the_document() {
+    // 5025-3.3.2-a 5025-3.3.2-b
+    let mut world = World::with(13, |config| {
+        let rules = r#"{ "domain": "x", "rules": { "default": "block", "watchers": [
+            { "watcher": "bob", "decision": "allow", "show": { "services": true, "persons": true, "attributes": ["mood"] } },
+            { "watcher": "carol", "decision": "allow" } ] } }"#;
+        config.rules = sip_presence::server::Config::from_json(rules).unwrap().rules;
+    });
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| world.seat(name));
+    let [bobs, carols] = [bob, carol].map(|seat| world.watch(seat, "alice"));
+    world.publish(alice, Status::Busy, "secret");
+    world.seconds(20);
+    assert_eq!(world.sees(carol, carols), (Status::Busy, Some("secret".to_owned())));
+    assert_eq!(world.sees(bob, bobs), (Status::Available, None));
+    let view = world.view(bob, bobs);
+    let presence = view.presence.as_ref().unwrap();
+    assert!(presence.persons[0].attributes.is_empty() && presence.persons[0].notes.is_empty());
+    assert!(presence.tuples[0].contact.is_some());
+    let wrong = sip_presence::server::Config::from_json(
+        r#"{ "domain": "x", "rules": { "watchers": [{ "watcher": "bob", "decision": "allow", "show": { "attributes": ["moods"] } }] } }"#,
+    );
+    let error = sip_presence::server::Server::new(wrong.unwrap(), [0; 32], world.now).err().unwrap();
+    assert!(error.to_string().contains("moods"), "{error}");
 }
 
 #[test]

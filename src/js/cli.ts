@@ -48,6 +48,7 @@ function print(event: ServerEvent): void {
   switch (event.kind) {
     case "subscribed": return console.log(`${event.watcher} watches ${event.presentity}`);
     case "refused": return console.log(`${event.method} refused: ${event.status}`);
+    case "conflict": return console.log(`${event.user}: ${event.what}`);
     case "registered": return console.log(`${event.user} registered`);
     case "published": return console.log(`${event.user} published`);
   }

@@ -30,6 +30,18 @@ export interface ServerConfig {
       readonly presentity?: string;
       readonly watcher: string;
       readonly decision: Decision;
+      /** With `allow`: what of the document is shown. Default: everything. What is left out here is not shown. */
+      readonly show?: {
+        readonly services?: boolean;
+        readonly persons?: boolean;
+        readonly devices?: boolean;
+        /** Names of elements, such as `activities` and `mood`. */
+        readonly attributes?: readonly string[];
+        readonly notes?: boolean;
+        readonly userInput?: "bare" | "thresholds" | "full";
+        /** Elements that the server does not know. */
+        readonly unknown?: boolean;
+      };
     }[];
   };
   /** Seconds. Default: 10. */
@@ -58,6 +70,8 @@ export interface ServerConfig {
 /** Something an operator may want to know. */
 export type ServerEvent =
   | { readonly kind: "registered" | "published"; readonly user: string }
+  /** The publications of a user disagree; watchers are shown all of them. */
+  | { readonly kind: "conflict"; readonly user: string; readonly what: string }
   | { readonly kind: "subscribed"; readonly watcher: string; readonly presentity: string }
   | { readonly kind: "refused"; readonly method: string; readonly status: number };
 
@@ -253,6 +267,7 @@ function refuse(socket: Duplex, status: string): void {
 function event(kind: string, about: string, more: string): ServerEvent {
   switch (kind) {
     case "subscribed": return { kind, watcher: about, presentity: more };
+    case "conflict": return { kind, user: about, what: more };
     case "refused": return { kind, method: about, status: Number(more) };
     default: return { kind: kind as "registered" | "published", user: about };
   }

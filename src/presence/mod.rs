@@ -4,6 +4,7 @@
 
 pub mod compose;
 pub mod error;
+pub mod filter;
 pub mod model;
 pub mod multipart;
 pub mod patch;

@@ -1,5 +1,7 @@
 //! What a presence server is made from: plain data, read from JSON.
 
+use crate::presence::AttributeName;
+use crate::presence::filter::{Attributes, Detail, Transformations};
 use crate::sip::auth::{Algorithm, Secret};
 use core::fmt;
 use serde::Deserialize;
@@ -124,6 +126,61 @@ pub struct Rule {
     pub watcher: String,
     /// What the watcher gets.
     pub decision: Decision,
+    /// What of the document the watcher is shown; everything if it is absent.
+    #[serde(default)]
+    pub show: Option<Show>,
+}
+
+/// What of a document is shown (RFC 5025 §3.3). What is absent is not.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Show {
+    /// Services.
+    pub services: bool,
+    /// Persons.
+    pub persons: bool,
+    /// Devices.
+    pub devices: bool,
+    /// Attributes by the names of their elements, such as `activities` and `mood`.
+    pub attributes: Vec<String>,
+    /// Notes.
+    pub notes: bool,
+    /// How much of user-input: `bare`, `thresholds` or `full`.
+    pub user_input: Option<Input>,
+    /// Elements that the server does not know.
+    pub unknown: bool,
+}
+
+/// How much of user-input is shown (RFC 5025 §3.3.2.12).
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Input {
+    /// Active or idle.
+    Bare,
+    /// With the threshold.
+    Thresholds,
+    /// With the time of the last input.
+    Full,
+}
+
+impl Show {
+    fn transformations(&self) -> Transformations {
+        let wanted = |name: &AttributeName| self.attributes.iter().any(|wanted| wanted == name.as_str());
+        Transformations {
+            services: self.services,
+            persons: self.persons,
+            devices: self.devices,
+            attributes: Attributes::Only(AttributeName::all().filter(wanted).collect()),
+            notes: self.notes,
+            user_input: match self.user_input {
+                None => Detail::False,
+                Some(Input::Bare) => Detail::Bare,
+                Some(Input::Thresholds) => Detail::Thresholds,
+                Some(Input::Full) => Detail::Full,
+            },
+            unknown: self.unknown,
+        }
+    }
 }
 
 /// How much is too much. Each bound is answered in its own way, see the field.
@@ -200,6 +257,13 @@ impl Config {
         if self.min_expires > self.max_expires || self.max_expires == 0 {
             return error("minExpires, maxExpires: the least must not be above the most, and the most not 0");
         }
+        for name in
+            self.rules.watchers.iter().filter_map(|rule| rule.show.as_ref()).flat_map(|show| &show.attributes)
+        {
+            if !AttributeName::all().any(|known| known.as_str() == name) {
+                return Err(ConfigError(["rules: no attribute is called \"", name, "\""].concat()));
+            }
+        }
         Ok(())
     }
 
@@ -214,13 +278,24 @@ impl Config {
         if presentity == watcher {
             return Decision::Allow;
         }
-        self.rules
-            .watchers
-            .iter()
-            .filter(|rule| rule.watcher == watcher)
-            .filter(|rule| rule.presentity.as_deref().is_none_or(|name| name == presentity))
-            .map(|rule| rule.decision)
-            .max()
-            .unwrap_or(self.rules.otherwise)
+        self.matching(presentity, watcher).map(|rule| rule.decision).max().unwrap_or(self.rules.otherwise)
+    }
+
+    /// What of the document of `presentity` an allowed `watcher` is shown: what the rules that allow give together.
+    pub(super) fn transformations(&self, presentity: &str, watcher: &str) -> Transformations {
+        if presentity == watcher {
+            return Transformations::all();
+        }
+        self.matching(presentity, watcher)
+            .filter(|rule| rule.decision == Decision::Allow)
+            .map(|rule| rule.show.as_ref().map_or_else(Transformations::all, Show::transformations))
+            .reduce(Transformations::union)
+            .unwrap_or_else(Transformations::all)
+    }
+
+    fn matching<'a>(&'a self, presentity: &str, watcher: &str) -> impl Iterator<Item = &'a Rule> {
+        self.rules.watchers.iter().filter(move |rule| {
+            rule.watcher == watcher && rule.presentity.as_deref().is_none_or(|name| name == presentity)
+        })
     }
 }

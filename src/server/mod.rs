@@ -58,6 +58,11 @@ pub enum Event {
     Published {
         user: String,
     },
+    /// The publications of a user disagree; all of them are shown.
+    Conflict {
+        user: String,
+        what: String,
+    },
     Subscribed {
         watcher: String,
         presentity: String,

@@ -174,8 +174,14 @@ impl Server {
                 // What is written can be larger than what was read, so that the bodies alone say too little.
                 let mut all = self.publications.others(user, tag.as_deref());
                 all.push(&document);
-                if pidf::write(&compose::compose(user, &all)).len() > most.saturating_mul(4) {
+                let (whole, conflicts) = compose::compose(user, &all);
+                if pidf::write(&whole).len() > most.saturating_mul(4) {
                     return Err(413);
+                }
+                // One is enough to know that there are some.
+                if let Some(conflict) = conflicts.first() {
+                    let what = conflict.to_string();
+                    self.outputs.push_back(Output::Event(Event::Conflict { user: user.to_owned(), what }));
                 }
                 Some(document)
             }
@@ -334,7 +340,10 @@ impl Server {
             Decision::PoliteBlock => offline(&watcher.entity),
             Decision::Allow => match self.publications.documents(&watcher.presentity).as_slice() {
                 [] => offline(&watcher.entity),
-                documents => compose::compose(&watcher.entity, documents),
+                documents => {
+                    let (whole, _) = compose::compose(&watcher.entity, documents);
+                    self.config.transformations(&watcher.presentity, &watcher.user).apply(whole)
+                }
             },
         };
         Some(pidf::write(&presence))

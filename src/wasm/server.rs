@@ -127,6 +127,7 @@ impl Shell {
             Output::Close(connection, code, reason) => self.host.close(connection.0, code, reason),
             Output::Event(Event::Registered { user }) => self.host.event("registered", &user, ""),
             Output::Event(Event::Published { user }) => self.host.event("published", &user, ""),
+            Output::Event(Event::Conflict { user, what }) => self.host.event("conflict", &user, &what),
             Output::Event(Event::Subscribed { watcher, presentity }) => {
                 self.host.event("subscribed", &watcher, &presentity);
             }
