@@ -3,10 +3,12 @@
 
 mod common;
 
+use common::mutation::mutilate;
 use common::page::notification;
 use common::{Page, pidf};
 use sip_presence::agent::{Cause, FailureCode, View, WatchId, Watching};
 use sip_presence::presence::Status;
+use sip_presence::random::Random;
 use sip_presence::sip::{Message, Method, Name, Uri};
 use std::rc::Rc;
 
@@ -199,9 +201,9 @@ fn each_resource_is_told_with_its_own_state() {
     let own = Rc::clone(&lists.views()[0]);
     assert_eq!((own.uri.as_str(), own.subscription.state), (FRIENDS, Watching::Active));
     // All are told under the number of the list, and so is what they change to.
-    lists.notify(1, false, vec![active(CAROL, "away")]);
-    assert_eq!(lists.told(), [row(CAROL, Status::Away, Cause::Change)]);
-    let (status, rule, _) = lists.page.agent.explain(lists.list, CAROL).unwrap();
+    lists.notify(1, false, vec![active(BOB, "away")]);
+    assert_eq!(lists.told(), [row(BOB, Status::Away, Cause::Change)]);
+    let (status, rule, _) = lists.page.agent.explain(lists.list, BOB).unwrap();
     assert_eq!((status, rule == "no-document"), ("away", false));
     assert!(lists.page.is_silent() && lists.page.failures().is_empty());
 }
@@ -264,6 +266,29 @@ fn a_list_inside_a_list_is_told_as_its_members() {
     assert_eq!(lists.members(), [busy]);
     assert_eq!(lists.told(), [(CAROL.to_owned(), Status::Away, Watching::Terminated, Cause::Change)]);
     assert!(lists.page.is_silent() && lists.page.failures().is_empty());
+}
+
+#[test]
+fn a_list_inside_a_list_may_be_unknown_or_end() {
+    let inner = "sip:work@example.com";
+    let rows = || vec![active(BOB, "busy"), nested(inner, 7, true, vec![active(CAROL, "away")])];
+    let (busy, away) = ((BOB.to_owned(), Status::Busy), (CAROL.to_owned(), Status::Away));
+    let mut lists = Lists::known(rows());
+    lists.notify(2, true, vec![active(BOB, "busy"), nothing(inner)]);
+    lists.page.seconds(2);
+    assert_eq!(lists.members(), [busy.clone(), away.clone()], "nothing is known of it now");
+    lists.notify(3, false, vec![instance(inner, "state=\"terminated\" reason=\"noresource\"")]);
+    lists.page.seconds(2);
+    assert_eq!(lists.members(), [busy.clone(), (inner.to_owned(), Status::Unknown)]);
+    assert_eq!(lists.member(inner).subscription.reason.as_deref(), Some("noresource"));
+    lists.notify(4, false, rows());
+    lists.notify(5, true, rows());
+    lists.page.seconds(2);
+    assert_eq!(lists.members(), [busy.clone(), away]);
+    // A person instead of a list.
+    lists.notify(6, true, vec![active(BOB, "busy"), active(inner, "away")]);
+    lists.page.seconds(2);
+    assert_eq!(lists.members(), [busy, (inner.to_owned(), Status::Away)]);
 }
 
 #[test]
@@ -467,6 +492,27 @@ fn what_cannot_be_read_leaves_the_last_state_and_is_told() {
 }
 
 #[test]
+fn what_the_server_learns_after_a_new_start_is_no_movement() {
+    // Kamailio names all members at first, and their states some seconds later.
+    let mut lists = Lists::known(vec![nothing(BOB), nothing(CAROL)]);
+    lists.told();
+    lists.notify(2, false, vec![active(BOB, "busy")]);
+    assert_eq!(lists.told(), [row(BOB, Status::Busy, Cause::Initial)]);
+    lists.page.seconds(10);
+    lists.notify(3, false, vec![active(CAROL, "busy")]);
+    assert_eq!(lists.told(), [row(CAROL, Status::Busy, Cause::Change)]);
+    lists.page.disconnect();
+    lists.page.seconds(2);
+    lists.page.connect();
+    lists.told();
+    lists.notify(4, true, vec![nothing(BOB), nothing(CAROL)]);
+    let unknown = |uri| row(uri, Status::Unknown, Cause::Resync);
+    assert_eq!(lists.told(), [unknown(BOB), unknown(CAROL)]);
+    lists.notify(5, false, vec![active(BOB, "busy")]);
+    assert_eq!(lists.told(), [row(BOB, Status::Busy, Cause::Initial)]);
+}
+
+#[test]
 fn a_list_of_forked_notifiers_is_one_dialog() {
     // 4662-4.7-a
     let mut lists = Lists::known(vec![active(BOB, "busy")]);
@@ -636,4 +682,30 @@ fn a_list_has_no_more_members_than_there_may_be_watches() {
     assert_eq!(lists.members().len(), 2);
     let failure = lists.page.failures().pop().unwrap();
     assert_eq!((failure.code, failure.uri.as_deref()), (FailureCode::TooManyWatches, Some(DAVE)));
+}
+
+#[test]
+fn spoiled_states_do_no_harm() {
+    let mut random = Random::new([11; 32]);
+    let rows = || {
+        let inner = nested("sip:work@example.com", 7, true, vec![active(CAROL, "away"), nothing(DAVE)]);
+        vec![active(BOB, "busy"), inner, instance(DAVE, "state=\"terminated\" reason=\"timeout\"")]
+    };
+    for _ in 0..300 {
+        let mut lists = Lists::known(rows());
+        for version in 2..5 {
+            let text = body("b1", FRIENDS, version, version == 3, rows());
+            let spoiled = mutilate(text.as_bytes(), &mut random);
+            let spoiled = String::from_utf8_lossy(&spoiled).into_owned();
+            assert_eq!(lists.raw("active;expires=600", RELATED, &spoiled), 200);
+        }
+        assert!(lists.views().len() < 12);
+        // A new dialog begins with a whole state, and all is right.
+        lists.page.disconnect();
+        lists.page.seconds(2);
+        lists.page.connect();
+        assert_eq!(lists.notify(0, true, vec![active(BOB, "away")]), 200);
+        lists.page.seconds(2);
+        assert_eq!(lists.members(), [(BOB.to_owned(), Status::Away)]);
+    }
 }

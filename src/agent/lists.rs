@@ -25,6 +25,9 @@ const ACCEPT: &str = "application/pidf+xml, application/rlmi+xml, multipart/rela
 /// How long a member that a full state does not name is kept: Kamailio cuts one state into several NOTIFYs, of which
 /// only the first says that it is full.
 const GONE: Duration = Duration::from_secs(1);
+/// How long after a new start a state that was not known yet is no change: Kamailio names all members at first, and sends
+/// what it learns of them some seconds later.
+const YET: Duration = Duration::from_secs(10);
 /// Lists inside lists.
 const DEPTH: usize = 8;
 /// Lists inside one list in all.
@@ -110,8 +113,8 @@ struct Round {
     anew: bool,
     /// A document was missed.
     gap: bool,
-    /// A full state came: members may be gone.
-    full: bool,
+    /// Members may be gone.
+    sweep: bool,
     now: Instant,
 }
 
@@ -301,7 +304,7 @@ impl Agent {
         watch.expires = expires_at;
         watch.stand(Watching::from(&notified.state), None, None);
         let cause = if notified.anew { Cause::Resync } else { Cause::Change };
-        let mut round = Round { list, anew: notified.anew, gap: false, full: false, now };
+        let mut round = Round { list, anew: notified.anew, gap: false, sweep: false, now };
         if let Some(list) = self.list(list).filter(|_| notified.anew) {
             for level in &mut list.levels {
                 level.version = None;
@@ -313,7 +316,7 @@ impl Agent {
             self.tell_unreadable(list, &error);
             round.gap = true;
         }
-        if round.full {
+        if round.sweep {
             self.drop_missing(list, now);
         }
         if let Some(subscription) = self.subscriptions.get_mut(id) {
@@ -360,7 +363,7 @@ impl Agent {
             level.rows.clear();
         }
         round.gap |= gap;
-        round.full |= document.full;
+        round.sweep |= document.full;
         for resource in &document.resources {
             let Ok(uri) = Uri::parse(&resource.uri) else {
                 self.tell_unreadable(round.list, &DocumentError::Attribute("uri"));
@@ -422,19 +425,30 @@ impl Agent {
                 (Err(error), _) => fault = Some(error),
             }
         }
-        let Some(id) = self.member(round, uri, row) else { return false };
         let best = resource.instances.iter().min_by_key(|instance| instance.state as u8);
         let state = match best.map(|instance| instance.state) {
             Some(State::Active) | None => Watching::Active,
             Some(State::Pending) => Watching::Pending,
             Some(State::Terminated) => Watching::Terminated,
         };
+        if let Some(list) = self.list(round.list)
+            && list.levels.iter().any(|level| level.address == row)
+        {
+            // A list of which nothing is known now: its members are as they were.
+            if found.is_none() && state != Watching::Terminated {
+                return true;
+            }
+            // It is none any more.
+            list.levels.retain(|level| level.address != row);
+            round.sweep = true;
+        }
+        let Some(id) = self.member(round, uri, row) else { return false };
         let reason = best.and_then(|best| best.reason.clone()).filter(|_| state == Watching::Terminated);
         // A row that names no state has none; but part of a state may leave out what has not changed.
         let is_news = state == Watching::Pending || full || resource.instances.is_empty();
         let Some(watch) = self.watches.all.get_mut(&id) else { return false };
         let cause = match () {
-            () if !watch.known => Cause::Initial,
+            () if !watch.known && watch.as_of.is_none_or(|at| round.now.since(at) < YET) => Cause::Initial,
             () if round.anew => Cause::Resync,
             () => Cause::Change,
         };
@@ -444,7 +458,7 @@ impl Agent {
             if found.is_some() || (is_news && !is_over) {
                 watch.take(found.map(Rc::new), round.now);
             }
-            watch.known = true;
+            watch.known = !(round.anew && resource.instances.is_empty());
             watch.as_of = Some(round.now);
         }
         watch.stand(state, reason, None);
@@ -485,7 +499,7 @@ impl Agent {
         Some(id)
     }
 
-    /// After a full state: members that no list names any more.
+    /// Members that no list names any more.
     fn drop_missing(&mut self, id: WatchId, now: Instant) {
         let Some(list) = self.list(id) else { return };
         let (ad_hoc, gone) = (list.ad_hoc, list.sweep());

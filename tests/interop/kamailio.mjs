@@ -2,8 +2,8 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, rmSync } from "node:fs";
-import { mkdtemp, readFile } from "node:fs/promises";
+import { closeSync, existsSync, openSync, rmSync } from "node:fs";
+import { appendFile, cp, mkdtemp, readFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +12,9 @@ import { WebSocket } from "ws";
 import { until } from "../common/wait.mjs";
 
 const CONFIG = fileURLToPath(new URL("../../deploy/kamailio/kamailio.cfg", import.meta.url));
+
+/** Empty tables for the text database, from Debian's package. */
+const TABLES = "/usr/share/kamailio/dbtext/kamailio";
 
 /** Asks whether the server is there. */
 const OPTIONS = [
@@ -34,6 +37,9 @@ export const missing =
   spawnSync(executable, ["-v"]).error !== undefined &&
   `no ${executable} (Debian: kamailio kamailio-presence-modules kamailio-websocket-modules; or set KAMAILIO)`;
 
+/** Why a test that needs lists is to be skipped. */
+export const noLists = missing || (!process.env.CI && !existsSync(TABLES) && `no tables in ${TABLES}`);
+
 /**
  * A running Kamailio.
  *
@@ -52,12 +58,14 @@ export const missing =
  * @param {string} [options.domain]
  * @param {Record<string, string>} [options.users]
  * @param {"MD5" | "SHA-256"} [options.algorithm] of the digest challenge
+ * @param {Record<string, Record<string, string[]>>} [options.lists] by user and address of the list, the members
  * @returns {Promise<Kamailio>}
  */
 export async function startKamailio({
   domain = "kamailio.test",
   users = { alice: "alice-pw", bob: "bob-pw", carol: "carol-pw" },
   algorithm = "MD5",
+  lists,
 } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "sip-presence-kamailio-"));
   const logFile = join(folder, "log");
@@ -68,6 +76,11 @@ export async function startKamailio({
   const args = ["-f", CONFIG, "-l", `tcp:127.0.0.1:${port}`, "-DD", "-E", "-m", "64", "-M", "8"];
   args.push("-w", folder, "-Y", folder, "-P", join(folder, "pid"));
   args.push("-A", `DOMAIN="${domain}"`, "-A", `USERS="${list}"`, "-A", `DIGEST="${algorithm}"`);
+  if (lists !== undefined) {
+    await writeLists(join(folder, "tables"), domain, lists);
+    args.push("-l", `udp:127.0.0.1:${port}`);
+    args.push("-A", `LISTS="text://${folder}/tables"`, "-A", `RLS="sip:rls@127.0.0.1:${port}"`);
+  }
   let child;
 
   async function start() {
@@ -112,6 +125,22 @@ export async function startKamailio({
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
   await start();
   return { url, domain, users, log, kill: () => end("SIGKILL"), start, stop };
+}
+
+/** Writes the lists as rows of the table xcap. */
+async function writeLists(tables, domain, lists) {
+  await cp(TABLES, tables, { recursive: true });
+  let id = 0;
+  for (const [user, services] of Object.entries(lists)) {
+    const service = ([uri, members]) => `<service uri="${uri}"><list>${members.map((member) => `<rl:entry uri="${member}"/>`).join("")}</list>` +
+      "<packages><package>presence</package></packages></service>";
+    const document = '<rls-services xmlns="urn:ietf:params:xml:ns:rls-services" xmlns:rl="urn:ietf:params:xml:ns:resource-lists">' +
+      `${Object.entries(services).map(service).join("")}</rls-services>`;
+    const path = `/xcap-root/rls-services/users/sip:${user}@${domain}/index`;
+    id += 1;
+    const row = [id, user, domain, document, 8, "etag", 0, path, 0].map((cell) => String(cell).replaceAll(":", "\\:"));
+    await appendFile(join(tables, "xcap"), `${row.join(":")}\n`);
+  }
 }
 
 async function freePort() {
