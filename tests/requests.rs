@@ -343,3 +343,74 @@ fn a_handshake_that_fails_is_a_failure_that_says_what_to_check() {
     assert_eq!((failure.code, failure.status), (FailureCode::ConnectionFailed, Some(1006)));
     assert!(failure.code.explain().contains("server URL"));
 }
+
+#[test]
+fn requests_outside_a_dialog_go_through_the_route_and_those_inside_through_their_own() {
+    // 3261-8.1.1.1-b 3261-12.1-c 3903-4-d
+    let mut page = Page::online_with(|config| {
+        config.register = true;
+        config.route = "<sip:a.example.com;lr>, <sip:b.example.com;transport=ws;lr>".to_owned();
+    });
+    let route = ["<sip:a.example.com;lr>", "<sip:b.example.com;transport=ws;lr>"];
+    let routes = |request: &Message| request.list(&Name::Route).map(str::to_owned).collect::<Vec<_>>();
+    let register = page.next_sent();
+    assert_eq!(routes(&register), route);
+    page.respond(
+        &register,
+        200,
+        &[(Name::Expires, "3600"), (Name::Contact, register.header(&Name::Contact).unwrap())],
+    );
+    publish(&mut page);
+    let publish = page.next_sent();
+    assert_eq!((publish.method(), routes(&publish)), (Method::Publish, route.map(str::to_owned).to_vec()));
+    page.respond(&publish, 200, &[(Name::SipETag, "e"), (Name::Expires, "3600")]);
+    page.watch("sip:bob@example.com");
+    let subscribe = page.next_sent();
+    assert_eq!(routes(&subscribe), route);
+    assert_eq!(subscribe.request_uri().unwrap().to_string(), "sip:bob@example.com");
+    // Another try of it has the route once.
+    page.respond(&subscribe, 401, &[(Name::WwwAuthenticate, &challenge("r", "n", ""))]);
+    let subscribe = page.next_sent();
+    assert_eq!(routes(&subscribe), route);
+    page.accept(&subscribe, 3600);
+    assert_eq!(page.notify(&subscribe, "active;expires=100", ""), 200);
+    page.seconds(50);
+    let refresh = page.next_sent();
+    assert_eq!((refresh.method(), routes(&refresh)), (Method::Subscribe, vec![]));
+}
+
+#[test]
+fn wished_rates_are_in_each_subscribe_and_in_no_answer() {
+    // 6446-4.1-a 6446-4.1-b 6446-5.1-b 6665-8.2.1-c
+    let mut page = Page::online_with(|config| config.rates = ";max-rate=0.05".to_owned());
+    let id = page.watch("sip:bob@example.com");
+    let subscribe = page.next_sent();
+    assert_eq!(subscribe.header(&Name::Event), Some("presence;max-rate=0.05"));
+    page.respond(&subscribe, 401, &[(Name::WwwAuthenticate, &challenge("r", "n", ""))]);
+    let subscribe = page.next_sent();
+    assert_eq!(subscribe.header(&Name::Event), Some("presence;max-rate=0.05"));
+    page.accept(&subscribe, 3600);
+    let mut notify = notification(&subscribe, "server-tag", 7, "active;expires=100;max-rate=0.1", "");
+    for event in ["presence", "presence;max-rate=0.05"] {
+        notify.set(Name::Event, event);
+        notify.set(Name::CSeq, format!("{} NOTIFY", 7 + event.len()));
+        page.receive(&notify.to_bytes());
+        let answer = page.next_sent();
+        assert_eq!((answer.status(), answer.header(&Name::Event)), (Some(200), None));
+    }
+    page.seconds(50);
+    let refresh = page.next_sent();
+    assert_eq!(refresh.header(&Name::Event), Some("presence;max-rate=0.05"));
+    page.respond(&refresh, 204, &[]);
+    page.unwatch(id);
+    page.seconds(2);
+    assert_eq!(page.next_sent().header(&Name::Event), Some("presence;max-rate=0.05"));
+
+    // A wish that is not made is not there.
+    let (mut page, _, subscribe) = Page::trying();
+    assert_eq!(subscribe.header(&Name::Event), Some("presence"));
+    page.accept(&subscribe, 3600);
+    notify = notification(&subscribe, "server-tag", 7, "active;expires=100", "");
+    page.receive(&notify.to_bytes());
+    assert_eq!(page.next_sent().header(&Name::Event), None);
+}

@@ -29,6 +29,11 @@ pub struct Config {
     /// Seconds between keep-alives (RFC 5626 §4.4). `None`: as the server asks; if it does not, it is asked for a sign
     /// of life after two minutes without one. 0: only as the server asks.
     pub keep_alive: Option<u32>,
+    /// Route of requests outside a dialog, as the header has it: loose routers alone, `<sip:proxy.example.com;lr>`
+    /// (RFC 3261 §8.1.1.1); none if empty.
+    pub route: String,
+    /// How often NOTIFYs are wished for, as parameters of the Event header: `;max-rate=0.2` (RFC 6446 §4.1).
+    pub rates: String,
     /// How long a subscription goes on after its last watch ended.
     pub linger: Duration,
     /// The server that takes lists of addresses in a SUBSCRIBE (RFC 5367).
@@ -61,6 +66,8 @@ impl Config {
             instance: String::new(),
             expires: 3600,
             keep_alive: None,
+            route: String::new(),
+            rates: String::new(),
             linger: Duration::from_secs(2),
             list_server: None,
             window: 16,

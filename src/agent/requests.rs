@@ -47,6 +47,10 @@ impl Agent {
     pub(super) fn send_subscription(&mut self, id: SubscriptionId, mut request: Message, now: Instant) {
         request.push(Name::Supported, SUPPORTED);
         self.describe_list(id, &mut request);
+        if let Some(event) = request.header(&Name::Event).filter(|_| !self.config.rates.is_empty()) {
+            let event = [event, &self.config.rates].concat();
+            request.set(Name::Event, event);
+        }
         self.send(Owner::Subscription(id), request, Attempt::default(), now);
     }
 
@@ -57,6 +61,10 @@ impl Agent {
 
     /// Puts on what every request has, and opens its transaction.
     fn send(&mut self, owner: Owner, mut request: Message, attempt: Attempt, now: Instant) {
+        // A dialog has a route set of its own, even if that is empty (RFC 3261 §12.1).
+        if !self.config.route.is_empty() && request.to().is_ok_and(|to| to.tag().is_none()) {
+            request.set(Name::Route, self.config.route.clone());
+        }
         if let Owner::Subscription(_) = owner {
             let mut contact = self.gruu(now).map_or_else(|| self.contact.to_string(), str::to_owned);
             // Who is asked over TLS is to answer over TLS (RFC 3261 §8.1.1.8).

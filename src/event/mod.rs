@@ -7,6 +7,7 @@ pub mod compositor;
 pub mod notifier;
 pub mod publisher;
 pub mod subscriber;
+mod targets;
 
 pub use backoff::Backoff;
 pub use compositor::Compositor;

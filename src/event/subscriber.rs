@@ -14,6 +14,7 @@
 //! room for a transaction. Contact, credentials and Via are put on by the owner. May use: `dialog`, `sip`, `random`.
 
 use super::Backoff;
+use super::targets::Targets;
 use crate::dialog::{self, Dialog};
 use crate::random::Random;
 use crate::sip::{
@@ -24,9 +25,6 @@ use crate::transaction::T1;
 
 /// Timer N: a SUBSCRIBE that brought no NOTIFY by then has failed (RFC 6665 §4.1.2.4).
 pub const TIMER_N: Duration = T1.times(64);
-
-/// Addresses that redirections may lead one attempt to.
-const MOST_TARGETS: usize = 8;
 
 /// A subscription that lived this long was not part of a loop: the next failure counts as the first.
 const SETTLED: Duration = Duration::from_secs(60);
@@ -155,9 +153,7 @@ pub struct Subscriber {
 struct Corrected {
     expires: bool,
     scheme: bool,
-    /// Where redirections lead, in the order of trying, and how many of these were tried (RFC 3261 §8.1.3.4).
-    targets: Vec<Uri>,
-    tried: usize,
+    targets: Targets,
 }
 
 impl Subscriber {
@@ -467,31 +463,12 @@ impl Subscriber {
         }
         // 305 and 380 lead to something else.
         if status <= 302 {
-            self.learn_targets(response);
+            self.corrected.targets.learn(response, &self.plan.target);
         }
-        let uri = self.corrected.targets.get(self.corrected.tried)?.clone();
-        self.corrected.tried += 1;
+        let uri = self.corrected.targets.next()?;
         let mut next = self.again(request, now);
         next.start = StartLine::Request { method: Method::Subscribe, uri };
         Some(next)
-    }
-
-    /// Takes the Contacts of a redirection, the highest q first; none twice, and none that leaves TLS.
-    fn learn_targets(&mut self, response: &Message) {
-        let mut contacts = response.addresses(&Name::Contact).unwrap_or_default();
-        // The text of a q sorts as its value does.
-        contacts.sort_by(|a, b| b.params.value("q").unwrap_or("1").cmp(a.params.value("q").unwrap_or("1")));
-        for contact in contacts {
-            let mut uri = contact.uri;
-            uri.clean();
-            let fits = uri.is_secure() || (uri.scheme == Scheme::Sip && !self.plan.target.is_secure());
-            let targets = &mut self.corrected.targets;
-            let is_new =
-                !uri.equivalent(&self.plan.target) && !targets.iter().any(|known| known.equivalent(&uri));
-            if fits && is_new && targets.len() < MOST_TARGETS {
-                targets.push(uri);
-            }
-        }
     }
 
     /// No final response to `request` came before Timer F.

@@ -22,6 +22,10 @@ export interface CoreOptions {
   readonly expires: number;
   /** Seconds; 0: only as the server asks. */
   readonly keepAlive: number | undefined;
+  /** Value of the Route header. */
+  readonly route: string;
+  /** Parameters of the Event header. */
+  readonly rates: string;
   /** Milliseconds. */
   readonly linger: number;
   readonly window: number;

@@ -2,7 +2,7 @@
 import type { CoreCredentials, CoreOptions } from "./core.js";
 import { instance } from "./instance.js";
 import { STATUSES } from "./record.js";
-import type { AgentOptions, Credentials, PublishOptions } from "./types.js";
+import type { AgentOptions, Credentials, PublishOptions, Rates } from "./types.js";
 
 declare const VERSION: string;
 
@@ -73,6 +73,34 @@ function checkNumber<T>(name: string, value: unknown, least: number, otherwise: 
   return value;
 }
 
+function checkRoute(route: AgentOptions["route"] = []): string {
+  const uris = [route].flat();
+  if (!uris.every((uri) => typeof uri === "string" && /^sips?:[^\s<>?]+;lr(?=;|$)[^\s<>?]*$/i.test(uri))) {
+    wrong(`route: give addresses of proxies with lr, such as "sip:proxy.example.com;lr"`);
+  }
+  return uris.map((uri) => `<${uri}>`).join(", ");
+}
+
+/** Rates as parameters of the Event header, each above the one before, with at most ten decimals (RFC 6446 §5.1, §8). */
+function checkRates({ minInterval, maxInterval, adaptiveMinRate }: Rates = {}): string {
+  let text = "";
+  let last = 0;
+  for (const [name, rate] of [
+    ["min-rate", maxInterval && 1 / maxInterval],
+    ["adaptive-min-rate", adaptiveMinRate],
+    ["max-rate", minInterval && 1 / minInterval],
+  ] as const) {
+    if (rate === undefined) continue;
+    const digits = Number(rate).toFixed(10);
+    if (!(Number(digits) > last && Number(digits) < 100)) {
+      wrong("rates: give numbers above 0 with minInterval < 1 / adaptiveMinRate < maxInterval, in seconds");
+    }
+    last = Number(digits);
+    text += `;${name}=${digits.replace(/\.?0+$/, "")}`;
+  }
+  return text;
+}
+
 /** Checks the options of `createAgent` and fills in the defaults. */
 export function checkOptions(options: AgentOptions): CoreOptions {
   if (typeof options !== "object" || options === null) wrong("createAgent takes an object with server and aor");
@@ -107,6 +135,8 @@ export function checkOptions(options: AgentOptions): CoreOptions {
     instance: instance(options.aor),
     expires,
     keepAlive: checkNumber("keepAlive", options.keepAlive, 0, undefined),
+    route: checkRoute(options.route),
+    rates: checkRates(options.rates),
     linger,
     window,
     listServer,

@@ -246,6 +246,16 @@ export type CredentialsProvider =
   | Credentials
   | ((challenge: ChallengeInfo) => Credentials | undefined | Promise<Credentials | undefined>);
 
+/** How often a server shall tell changes (RFC 6446). A server that does not know these wishes does as it likes. */
+export interface Rates {
+  /** Seconds between two messages about one person, at least. */
+  readonly minInterval?: number;
+  /** Seconds between two messages about one person, at most, even if nothing changes. */
+  readonly maxInterval?: number;
+  /** Messages per second about one person to be had on average, even if nothing changes. */
+  readonly adaptiveMinRate?: number;
+}
+
 /** What `createAgent` takes. */
 export interface AgentOptions {
   /** WebSocket URL of the SIP server; several are tried in order. `ws:` only for loopback, or with `allowInsecure`. */
@@ -268,6 +278,9 @@ export interface AgentOptions {
    * minutes without one. 0: only as the server asks.
    */
   readonly keepAlive?: number;
+  /** Proxies that requests outside a dialog go through, such as `sip:proxy.example.com;transport=ws;lr`. */
+  readonly route?: string | readonly string[];
+  readonly rates?: Rates;
   /** Milliseconds a watch goes on after the last `unwatch()`, for pages that come and go. Default: 2000. */
   readonly linger?: number;
   /** How many SUBSCRIBEs may be on their way at once. Default: 16. */

@@ -44,6 +44,10 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = keepAlive)]
     fn keep_alive(this: &Options) -> Option<u32>;
     #[wasm_bindgen(method, getter)]
+    fn route(this: &Options) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn rates(this: &Options) -> String;
+    #[wasm_bindgen(method, getter)]
     fn linger(this: &Options) -> u32;
     #[wasm_bindgen(method, getter)]
     fn window(this: &Options) -> u32;
@@ -408,6 +412,8 @@ fn config(options: &Options) -> Result<Config, String> {
     config.instance = options.instance();
     config.expires = options.expires();
     config.keep_alive = options.keep_alive();
+    config.route = options.route();
+    config.rates = options.rates();
     config.linger = Duration::from_millis(u64::from(options.linger()));
     config.window = usize::try_from(options.window()).unwrap_or(usize::MAX);
     config.list_server = match options.list_server() {

@@ -42,11 +42,34 @@ test("a wrong option throws a TypeError that names it", () => {
     [{ credentials: { password: "x" } }, /username/], [{ credentials: { username: "a" } }, /ha1/],
     [{ credentials: { username: "a", ha1: {} } }, /ha1/], [{ expires: 0 }, /expires/], [{ linger: -1 }, /linger/],
     [{ expires: 1.5 }, /expires/], [{ webSocket: "WebSocket" }, /webSocket/],
+    [{ route: "sip:proxy.example.test" }, /route/], [{ route: ["sip:a;lr", "proxy;lr"] }, /route/],
+    [{ route: "<sip:a;lr>" }, /route/], [{ route: "sip:a;lrx" }, /route/],
+    // 6446-5.1-a 6446-8-c
+    ...[{ minInterval: 0 }, { minInterval: 0.01 }, { maxInterval: -1 }, { maxInterval: 1e11 }, { adaptiveMinRate: "often" },
+      { minInterval: 5, maxInterval: 5 }, { minInterval: 5, adaptiveMinRate: 0.2 }, { maxInterval: 5, adaptiveMinRate: 0.2 },
+    ].map((rates) => [{ rates }, /rates/]),
   ];
   for (const [change, message] of wrong) {
     assert.throws(() => createAgent(options(change)), (error) => error instanceof TypeError && message.test(error.message));
   }
   assert.throws(() => createAgent(), TypeError);
+});
+
+// 6446-4.1-a 6446-5.1-a 3261-8.1.1.1-b
+test("rates and a route are on the wire as their standards write them", async (t) => {
+  for (const [rates, header] of [
+    [undefined, "presence"],
+    [{ minInterval: 20 }, "presence;max-rate=0.05"],
+    [{ maxInterval: 3e9 }, "presence;min-rate=0.0000000003"],
+    [{ minInterval: 0.1, maxInterval: 3, adaptiveMinRate: "1.25" }, "presence;min-rate=0.3333333333;adaptive-min-rate=1.25;max-rate=10"],
+  ]) {
+    const agent = openAgent(t, server, "alice", { rates, route: ["sip:a.example.test;lr", "sip:b.example.test;transport=ws;lr"] });
+    const sent = event(agent, "trace", { accept: ({ detail }) => detail.text.startsWith("SUBSCRIBE") });
+    agent.watch(addressOf(server, "bob"), () => {});
+    const { text } = (await sent).detail;
+    assert.match(text, /\r\nRoute: <sip:a\.example\.test;lr>, <sip:b\.example\.test;transport=ws;lr>\r\n/);
+    assert.equal(/\r\nEvent: (.*)\r\n/.exec(text)[1], header);
+  }
 });
 
 test("a wrong argument of a verb throws a TypeError at once", async (t) => {
