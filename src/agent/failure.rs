@@ -110,6 +110,22 @@ failures! {
         "The server does not support presence for this address (405, 489 or 501).";
     NoNotify "no-notify" Server
         "The server accepted the subscription and then sent no NOTIFY within 32 seconds.";
+    Expired "expired" Network
+        "The subscription was not renewed in time. It is made anew.";
+    Deactivated "deactivated" Server
+        "The server ended the subscription to move it. It is made anew at once.";
+    Probation "probation" Server
+        "The server ended the subscription for now. It is made anew later.";
+    Giveup "giveup" Server
+        "The server gave up waiting for the presentity's consent. It is asked again.";
+    Noresource "noresource" Server
+        "What was watched does not exist any more.";
+    Invariant "invariant" Server
+        "The server ended the subscription because the state never changes. The last state stays true.";
+    BadFilter "badfilter" Server
+        "The server cannot use the filter of the subscription.";
+    Ended "ended" Server
+        "The server ended the subscription without a known reason. It is made anew.";
     Unavailable "unavailable" Server
         "The server is overloaded or in maintenance (503). It is tried again after the time it named.";
     ServerError "server-error" Server

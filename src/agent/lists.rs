@@ -218,10 +218,12 @@ impl Agent {
         for member in self.members(id) {
             let Some(watch) = self.watches.get(id) else { return };
             let (state, reason, retry_at) = (watch.state, watch.reason.clone(), watch.retry_at);
+            let (failure, stale) = (watch.failure.clone(), watch.stale);
             if let Some(watch) = self.watches.all.get_mut(&member) {
-                watch.stale = watch.known;
+                watch.stale = watch.known && stale;
                 watch.expires = None;
                 watch.stand(state, reason, retry_at);
+                watch.failure = failure;
             }
             self.announce(member, cause);
         }
@@ -233,24 +235,19 @@ impl Agent {
             Some(watch) if watch.list.is_some() && end.retry_at.is_none() => watch.view.uri.clone(),
             Some(_) | None => return false,
         };
-        let mut lost = match (&end.why, &failure) {
-            (Why::LinkLost | Why::Left, _) => return false,
-            (_, Some(failure)) => failure.clone(),
-            (_, None) => Failure::new(FailureCode::NoList),
-        };
+        let Some(mut lost) = failure.clone() else { return false };
         lost.uri = Some(uri);
-        if let Why::Terminated(Some(reason)) = &end.why {
-            lost.reason = Some(reason.as_str().to_owned());
-        }
-        if lost.status == Some(420) {
+        let by_notifier = matches!(end.why, Why::Terminated(_));
+        if by_notifier || lost.status == Some(420) {
             lost.code = FailureCode::NoList;
         }
         if self.disband(id, &lost) {
             return true;
         }
-        match failure {
-            Some(failure) => failure.code = lost.code,
-            None => self.tell(Event::Error(lost)),
+        if by_notifier {
+            self.tell(Event::Error(lost));
+        } else if let Some(failure) = failure {
+            failure.code = lost.code;
         }
         false
     }
@@ -289,11 +286,12 @@ impl Agent {
         };
         if !is_list {
             watch.subscription = None;
+            watch.stale = watch.known;
             super::watches::subscription_departs(&mut self.subscriptions, id);
             let mut failure = Failure::new(FailureCode::NoList);
             failure.uri = Some(watch.view.uri.clone());
             if !self.disband(list, &failure) {
-                self.fail_watch(list, failure, Cause::Expired);
+                self.fail_watch(list, failure, false);
                 self.echo(list, Cause::Expired);
             }
             return;

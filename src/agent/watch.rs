@@ -2,7 +2,7 @@
 
 use super::lists::List;
 use super::subscriptions::SubscriptionId;
-use super::{Cause, SubscriptionView, View, WatchId, Watching};
+use super::{Cause, Failure, SubscriptionView, View, WatchId, Watching};
 use crate::presence::{Presence, Status, Summary, status};
 use crate::sip::Uri;
 use crate::time::{Duration, Instant};
@@ -25,6 +25,7 @@ pub(super) struct Watch {
     pub(super) subscription: Option<SubscriptionId>,
     pub(super) state: Watching,
     pub(super) reason: Option<String>,
+    pub(super) failure: Option<Failure>,
     pub(super) expires: Option<Instant>,
     pub(super) retry_at: Option<Instant>,
     pub(super) stale: bool,
@@ -45,6 +46,7 @@ impl Watch {
             subscription: SubscriptionView {
                 state: Watching::Trying,
                 reason: None,
+                failure: None,
                 expires: None,
                 retry_at: None,
             },
@@ -63,6 +65,7 @@ impl Watch {
             subscription: None,
             state: Watching::Trying,
             reason: None,
+            failure: None,
             expires: None,
             retry_at: None,
             stale: false,
@@ -93,6 +96,7 @@ impl Watch {
     pub(super) fn stand(&mut self, state: Watching, reason: Option<String>, retry_at: Option<Instant>) {
         self.state = state;
         self.reason = reason;
+        self.failure = None;
         self.retry_at = retry_at;
     }
 
@@ -105,6 +109,7 @@ impl Watch {
             subscription: SubscriptionView {
                 state: self.state,
                 reason: self.reason.clone(),
+                failure: self.failure.clone(),
                 expires: self.expires,
                 retry_at: self.retry_at,
             },

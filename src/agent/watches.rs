@@ -9,7 +9,7 @@ use super::{
 };
 use crate::event::subscriber::{End, Notified, Plan, Subscriber, Update, Why};
 use crate::presence::{DocumentError, PIDF, Presence, pidf, status};
-use crate::sip::{Message, Uri};
+use crate::sip::{Message, Reason, Uri};
 use crate::time::Instant;
 use litemap::LiteMap;
 use std::rc::Rc;
@@ -104,9 +104,10 @@ impl Agent {
         let id = self.watches.next_id();
         let mut watch = Watch::new(target, id);
         watch.stand(Watching::Terminated, Some(code.as_str().to_owned()), None);
+        let mut failure = Failure::new(code);
+        failure.uri = Some(watch.view.uri.clone());
+        watch.failure = Some(failure.clone());
         if code != FailureCode::Closed {
-            let mut failure = Failure::new(code);
-            failure.uri = Some(watch.view.uri.clone());
             self.tell(Event::Error(failure));
         }
         if let Some(view) = watch.news(Cause::Local) {
@@ -318,12 +319,7 @@ impl Agent {
                 let state = Watching::from(&notified.state);
                 let reason = match end.why {
                     Why::Terminated(reason) => reason.map(|reason| reason.as_str().to_owned()),
-                    Why::Refused(_)
-                    | Why::NoAnswer
-                    | Why::NoNotify
-                    | Why::LinkLost
-                    | Why::Expired
-                    | Why::Left => None,
+                    Why::Refused(_) | Why::NoAnswer | Why::NoNotify | Why::Expired | Why::Left => None,
                 };
                 let view = fetched(uri, presence, state, reason, now);
                 self.tell(Event::Fetched { request, result: Ok(Rc::new(view)) });
@@ -371,31 +367,20 @@ impl Agent {
                     return;
                 }
                 let Some(watch) = self.watches.all.get_mut(&watch_id) else { return };
-                watch.stale = watch.known;
+                // What is invariant stays true (RFC 6665 §4.1.3).
+                watch.stale = watch.known && end.why != Why::Terminated(Some(Reason::Invariant));
                 watch.expires = None;
-                let (reason, cause) = match &end.why {
-                    Why::LinkLost => return,
-                    // The server has forgotten the dialog, as after a restart, and a new one is asked for: nothing
-                    // has failed yet.
-                    Why::Refused(481) if end.retry_at.is_some() => {
-                        watch.stand(Watching::Trying, None, end.retry_at);
-                        self.announce(watch_id, Cause::Disconnect);
-                        return self.echo(watch_id, Cause::Disconnect);
-                    }
-                    Why::Terminated(reason) => {
-                        (reason.as_ref().map(|reason| reason.as_str().to_owned()), Cause::Expired)
-                    }
-                    Why::Expired => (Some("expired".to_owned()), Cause::Expired),
-                    Why::Left => (None, Cause::Local),
-                    Why::Refused(_) | Why::NoAnswer | Why::NoNotify => {
-                        (failure.as_ref().map(|failure| failure.code.as_str().to_owned()), Cause::Expired)
-                    }
+                // The server has forgotten the dialog, as after a restart, and a new one is asked for: nothing has
+                // failed yet.
+                let cause = if end.why == Why::Refused(481) && end.retry_at.is_some() {
+                    watch.stand(Watching::Trying, None, end.retry_at);
+                    self.announce(watch_id, Cause::Disconnect);
+                    Cause::Disconnect
+                } else {
+                    let Some(failure) = failure else { return };
+                    self.fail_watch(watch_id, failure, matches!(end.why, Why::Terminated(_)));
+                    Cause::Expired
                 };
-                watch.stand(Watching::Terminated, reason, end.retry_at);
-                match failure {
-                    Some(failure) => self.fail_watch(watch_id, failure, cause),
-                    None => self.announce(watch_id, cause),
-                }
                 self.echo(watch_id, cause);
             }
             Role::Fetch(request, uri) => {
@@ -410,13 +395,18 @@ impl Agent {
         }
     }
 
-    pub(super) fn fail_watch(&mut self, id: WatchId, mut failure: Failure, cause: Cause) {
-        if let Some(watch) = self.watches.all.get_mut(&id) {
-            watch.stand(Watching::Terminated, Some(failure.code.as_str().to_owned()), failure.retry_at);
-            failure.uri = Some(watch.view.uri.clone());
+    /// A watch has ended. For a notifier to say so is its right, and to expire the way of time: these are no errors.
+    pub(super) fn fail_watch(&mut self, id: WatchId, mut failure: Failure, by_notifier: bool) {
+        let Some(watch) = self.watches.all.get_mut(&id) else { return };
+        failure.uri = Some(watch.view.uri.clone());
+        let reason =
+            if by_notifier { failure.reason.clone() } else { Some(failure.code.as_str().to_owned()) };
+        watch.stand(Watching::Terminated, reason, failure.retry_at);
+        watch.failure = Some(failure.clone());
+        if !by_notifier && failure.code != FailureCode::Expired {
+            self.tell(Event::Error(failure));
         }
-        self.tell(Event::Error(failure));
-        self.announce(id, cause);
+        self.announce(id, Cause::Expired);
     }
 
     /// Tells the application what is known, if that is news.
@@ -436,19 +426,18 @@ impl Agent {
         self.end_fetches(failure);
         for id in self.subscriptions.ids() {
             if let Some(subscription) = self.subscriptions.get_mut(id) {
-                // An end tells nothing here: below, every watch hears of the loss.
-                let _ = subscription.subscriber.handle_disconnected();
+                subscription.subscriber.handle_disconnected();
                 self.subscriptions.settle(id);
             }
         }
         let ids: Vec<WatchId> = self.watches.all.keys().copied().collect();
         for id in ids {
             let Some(watch) = self.watches.all.get_mut(&id) else { continue };
-            if watch.known && !watch.stale {
-                watch.stale = true;
-                watch.as_of = Some(self.heard_at);
-            }
             if watch.state != Watching::Terminated {
+                if watch.known && !watch.stale {
+                    watch.stale = true;
+                    watch.as_of = Some(self.heard_at);
+                }
                 watch.stand(Watching::Trying, None, None);
             }
             self.announce(id, Cause::Disconnect);
@@ -531,15 +520,27 @@ impl Agent {
     }
 }
 
-/// Why a subscription ended, or a refresh of it failed, if that is a failure. `code` says what a 401 or 407 means.
+/// Why a subscription ended, or a refresh of it failed; `None` for who has left. `code` says what a 401 or 407 means.
 fn failure(end: &End, response: Option<&Message>, code: Option<FailureCode>) -> Option<Failure> {
     let code = code.or(match end.why {
         Why::Refused(status) => Some(refusal(status)),
         Why::NoAnswer => Some(FailureCode::Timeout),
         Why::NoNotify => Some(FailureCode::NoNotify),
-        Why::Terminated(_) | Why::LinkLost | Why::Expired | Why::Left => None,
+        Why::Expired | Why::Terminated(Some(Reason::Timeout)) => Some(FailureCode::Expired),
+        Why::Terminated(Some(Reason::Deactivated)) => Some(FailureCode::Deactivated),
+        Why::Terminated(Some(Reason::Probation)) => Some(FailureCode::Probation),
+        Why::Terminated(Some(Reason::Rejected)) => Some(FailureCode::Rejected),
+        Why::Terminated(Some(Reason::Giveup)) => Some(FailureCode::Giveup),
+        Why::Terminated(Some(Reason::Noresource)) => Some(FailureCode::Noresource),
+        Why::Terminated(Some(Reason::Invariant)) => Some(FailureCode::Invariant),
+        Why::Terminated(Some(Reason::BadFilter)) => Some(FailureCode::BadFilter),
+        Why::Terminated(Some(Reason::Other(_)) | None) => Some(FailureCode::Ended),
+        Why::Left => None,
     })?;
     let mut failure = describe(code, response);
+    if let Why::Terminated(Some(reason)) = &end.why {
+        failure.reason = Some(reason.as_str().to_owned());
+    }
     failure.retry_at = end.retry_at;
     Some(failure)
 }
@@ -572,7 +573,7 @@ fn fetched(
         uri,
         summary: presence.as_ref().map_or_else(nothing_known, |p| status::summarize(p, now)),
         presence,
-        subscription: SubscriptionView { state, reason, expires: None, retry_at: None },
+        subscription: SubscriptionView { state, reason, failure: None, expires: None, retry_at: None },
         stale: false,
         as_of: Some(now),
         cause: Cause::Initial,

@@ -73,8 +73,6 @@ pub enum Why {
     NoAnswer,
     /// A success, but no NOTIFY (Timer N).
     NoNotify,
-    /// The connection was lost before a NOTIFY came.
-    LinkLost,
     /// Nobody renewed it in time.
     Expired,
     /// The subscriber left.
@@ -487,7 +485,7 @@ impl Subscriber {
     }
 
     /// The connection is gone. A dialog survives and is refreshed over the next one.
-    pub fn handle_disconnected(&mut self) -> Update {
+    pub fn handle_disconnected(&mut self) {
         self.in_flight = false;
         self.timer_n = None;
         self.refresh_at = None;
@@ -496,14 +494,12 @@ impl Subscriber {
             State::NotifyWait if self.wanted => {
                 self.state = State::Idle;
                 self.ready = true;
-                Update::Ended(End { why: Why::LinkLost, retry_at: None })
             }
-            State::Pending | State::Active => {
-                self.ready = true;
-                Update::Nothing
+            State::Pending | State::Active => self.ready = true,
+            State::NotifyWait | State::Leaving => {
+                self.finish();
             }
-            State::NotifyWait | State::Leaving => Update::Ended(self.finish()),
-            State::Idle | State::Over => Update::Nothing,
+            State::Idle | State::Over => {}
         }
     }
 

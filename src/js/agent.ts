@@ -67,8 +67,8 @@ function isOver({ subscription }: PresenceState): boolean {
 }
 
 /** A state when there will be no other: what was known may be old from now on. */
-function ended(state: PresenceState, reason: string): PresenceState {
-  const subscription = Object.freeze({ state: "terminated", reason } as const);
+function ended(state: PresenceState, failure: Failure): PresenceState {
+  const subscription = Object.freeze({ state: "terminated", reason: failure.code, failure } as const);
   return Object.freeze({ ...state, subscription, stale: state.asOf !== undefined, cause: "local" } as const);
 }
 
@@ -274,10 +274,10 @@ export class PresenceAgent extends EventTarget implements Agent {
     };
   }
 
-  #refuse(watch: Watch, { code }: Failure): void {
-    if (watch.state.subscription.reason === code) return;
-    this.#update(watch, ended(watch.state, code));
-    for (const state of [...watch.members?.values() ?? []]) this.#update(watch, ended(state, code), true);
+  #refuse(watch: Watch, failure: Failure): void {
+    if (watch.state.subscription.reason === failure.code) return;
+    this.#update(watch, ended(watch.state, failure));
+    for (const state of [...watch.members?.values() ?? []]) this.#update(watch, ended(state, failure), true);
   }
 
   #start(core: Core, watches: readonly Watch[]): void {

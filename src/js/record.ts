@@ -97,9 +97,11 @@ export class Record {
   #subscription(): SubscriptionInfo {
     const info: Draft<SubscriptionInfo> = { state: SUBSCRIPTION_STATES[this.#word()] ?? "trying" };
     const reason = this.#optional();
+    const failure = this.result();
     const expires = this.#instant();
     const retryAt = this.#instant();
     if (reason !== undefined) info.reason = reason;
+    if (failure !== undefined) info.failure = failure;
     if (expires !== undefined) info.expires = expires;
     if (retryAt !== undefined) info.retryAt = retryAt;
     return Object.freeze(info);

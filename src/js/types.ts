@@ -150,6 +150,8 @@ export interface SubscriptionInfo {
   readonly state: "trying" | "pending" | "active" | "terminated";
   /** Why it ended: an RFC 6665 reason (`rejected`, `noresource`, …) or a {@link Failure} code. */
   readonly reason?: string;
+  /** Why it ended, in full. */
+  readonly failure?: Failure;
   /** When it ends if it is not refreshed, epoch milliseconds. */
   readonly expires?: number;
   /** When it is tried again, epoch milliseconds; absent if it is not. */

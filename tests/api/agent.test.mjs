@@ -91,7 +91,8 @@ test("an address that only the core can refuse is told, and ends", async (t) => 
   const agent = openAgent(t, server, "alice");
   const told = event(agent, "error", { accept: ({ detail }) => detail.code === "bad-address" });
   const { state } = observe(agent, "sip:bob@[::zz]");
-  assert.equal((await state((s) => s.subscription.state === "terminated", "ends")).subscription.reason, "bad-address");
+  const { subscription } = await state((s) => s.subscription.state === "terminated", "ends");
+  assert.deepEqual([subscription.reason, subscription.failure.code], ["bad-address", "bad-address"]);
   assert.equal((await told).detail.uri, "sip:bob@[::zz]");
   await assert.rejects(agent.fetch("sip:bob@[::zz]"), { name: "PresenceError", code: "bad-address" });
 });
@@ -153,7 +154,11 @@ test("many presentities by one call", async (t) => {
   const uris = ["sip:alice@example.test", "sip:carol@example.test", "sip:nobody@example.test"];
   const unwatch = bob.watch(uris, (state, uri) => seen.set(uri, state));
   await until(() => uris.every((uri) => ["active", "terminated"].includes(seen.get(uri).subscription.state)), "all known");
-  assert.equal(seen.get(uris[2]).subscription.reason, "not-found");
+  const { subscription } = seen.get(uris[2]);
+  assert.equal(subscription.reason, "not-found");
+  const { message, ...failure } = subscription.failure;
+  assert.deepEqual(failure, { code: "not-found", source: "server", status: 404, reason: "Not Found", uri: uris[2] });
+  assert.ok(Object.isFrozen(subscription.failure) && message.endsWith("."));
   assert.equal(seen.get(uris[1]).status, "offline");
   unwatch();
 });
