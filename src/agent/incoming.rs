@@ -44,7 +44,14 @@ impl Agent {
         match method {
             Method::Notify => self.handle_notify(request, now),
             Method::Options => {
-                self.answer(request, 200, &[(Name::Allow, ALLOW), (Name::Accept, PIDF)]);
+                let told = [
+                    (Name::Allow, ALLOW),
+                    (Name::Accept, PIDF),
+                    (Name::AcceptEncoding, "identity"),
+                    (Name::AcceptLanguage, "*"),
+                    (Name::Supported, SUPPORTED),
+                ];
+                self.answer(request, 200, &told);
             }
             Method::Ack
             | Method::Bye
