@@ -22,6 +22,8 @@ enum Step {
         oldest: bool,
         status: u16,
         expires: Option<u32>,
+        /// Retry-After, Min-Expires and Contact.
+        more: [Option<&'static str>; 3],
     },
     /// A notifier with this tag notifies in the newest attempt, or in the first one.
     Notify {
@@ -30,6 +32,7 @@ enum Step {
         cseq: u32,
         state: String,
         body: bool,
+        entity_tag: Option<&'static str>,
     },
     Wait(Duration),
     Disconnect,
@@ -41,8 +44,10 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let status = prop_oneof![
         4 => Just(200),
+        2 => Just(204),
+        2 => prop::sample::select(vec![302, 416, 423, 503]),
         4 => prop::sample::select(vec![
-            100, 202, 204, 302, 400, 401, 403, 404, 407, 408, 410, 416, 420, 423, 480, 481, 489, 500, 503, 603, 604,
+            100, 202, 300, 301, 302, 305, 400, 401, 403, 404, 407, 408, 410, 415, 416, 420, 423, 480, 481, 489, 500, 503, 603, 604,
         ]),
     ];
     let expires = || prop::sample::select(vec![None, Some(0), Some(1), Some(60), Some(3600), Some(u32::MAX)]);
@@ -64,14 +69,28 @@ fn step() -> impl Strategy<Value = Step> {
         let expires = expires.map_or(String::new(), |expires| format!(";expires={expires}"));
         [state, reason, &expires].concat()
     });
+    let more = (
+        prop::sample::select(vec![None, Some("0"), Some("45 (busy)"), Some("99999999999")]),
+        prop::sample::select(vec![None, Some("1"), Some("7200"), Some("4294967295")]),
+        prop::sample::select(vec![
+            None,
+            Some("<sip:pa.example.com>"),
+            Some("<sip:bob@example.com>, <sip:one@example.net>;q=0.2, <sip:two@example.net>;q=0.7"),
+            Some("<sips:safe@example.net>, <pres:bob@example.com>, <tel:+15550100>, *"),
+            Some("no address"),
+        ]),
+    );
+    let more = more.prop_map(|(retry_after, least, contact)| [retry_after, least, contact]);
+    let entity_tag = prop::sample::select(vec![None, None, Some("a"), Some("a"), Some("b")]);
     let tag = prop::sample::select(vec!["one", "one", "one", "two"]);
     let newest = prop::bool::weighted(0.9);
     let wait = prop::sample::select(vec![1, 900, 5_000, 32_000, 61_000, 1_800_000, 4_000_000]);
     prop_oneof![
-        6 => (any::<bool>(), status, expires())
-            .prop_map(|(oldest, status, expires)| Step::Respond { oldest, status, expires }),
-        6 => (newest, tag, 1..40_u32, state, any::<bool>())
-            .prop_map(|(newest, tag, cseq, state, body)| Step::Notify { newest, tag, cseq, state, body }),
+        6 => (any::<bool>(), status, expires(), more)
+            .prop_map(|(oldest, status, expires, more)| Step::Respond { oldest, status, expires, more }),
+        6 => (newest, tag, 1..40_u32, state, any::<bool>(), entity_tag).prop_map(
+            |(newest, tag, cseq, state, body, entity_tag)| Step::Notify { newest, tag, cseq, state, body, entity_tag }
+        ),
         4 => wait.prop_map(|ms| Step::Wait(Duration::from_millis(ms))),
         1 => Just(Step::Disconnect),
         2 => Just(Step::Connect),
@@ -90,6 +109,8 @@ struct Run {
     numbers: BTreeMap<String, BTreeSet<u32>>,
     /// The dialog in which the last NOTIFY was accepted: its attempt and the notifier's tag.
     live: Option<(Message, &'static str)>,
+    /// The entity-tag of the last NOTIFY that was accepted, by Call-ID.
+    entity_tags: BTreeMap<String, Option<&'static str>>,
     /// CSeq of probes, above all others.
     probe: u32,
 }
@@ -106,6 +127,7 @@ impl Run {
             attempts: Vec::new(),
             numbers: BTreeMap::new(),
             live: None,
+            entity_tags: BTreeMap::new(),
             probe: 1_000_000,
         };
         run.look();
@@ -121,6 +143,13 @@ impl Run {
             let used = self.numbers.entry(request.call_id().to_owned()).or_default();
             assert!(used.last().is_none_or(|last| *last < number), "CSeq {number} after {used:?}");
             used.insert(number);
+            if let Some(condition) = request.header(&Name::SuppressIfMatch) {
+                assert!(
+                    request.to().unwrap().tag().is_some(),
+                    "there is nothing to be known outside a dialog"
+                );
+                assert_eq!(self.entity_tags.get(request.call_id()), Some(&Some(condition_of(condition))));
+            }
             if request.to().unwrap().tag().is_none() && used.len() == 1 {
                 self.attempts.push(request.clone());
             }
@@ -138,23 +167,37 @@ impl Run {
 
     fn take(&mut self, step: Step) {
         match step {
-            Step::Respond { oldest, status, expires } if !self.open.is_empty() && self.is_online() => {
+            Step::Respond { oldest, status, expires, more } if !self.open.is_empty() && self.is_online() => {
                 let at = if oldest { 0 } else { self.open.len() - 1 };
                 let request = self.open.remove(at);
                 let expires = expires.unwrap_or(600).to_string();
-                let headers = [
+                let mut headers = vec![
                     (Name::Expires, expires.as_str()),
-                    (Name::MinExpires, "7200"),
                     (Name::WwwAuthenticate, "Digest realm=\"r\", nonce=\"n\", qop=\"auth\""),
-                    (Name::Contact, "<sip:pa.example.com>"),
                 ];
+                let names = [Name::RetryAfter, Name::MinExpires, Name::Contact];
+                headers.extend(names.into_iter().zip(more).filter_map(|(name, value)| Some((name, value?))));
+                let confirms = status == 204 && request.header(&Name::SuppressIfMatch).is_some();
+                let stale = |page: &Page| page.agent.view(self.id).is_some_and(|view| view.stale);
+                let before = stale(&self.page);
                 self.page.respond(&request, status, &headers);
+                assert!(
+                    !before || confirms || stale(&self.page) || !self.watching,
+                    "a {status} confirms nothing"
+                );
             }
-            Step::Notify { newest, tag, cseq, state, body } if self.is_online() => {
+            Step::Notify { newest, tag, cseq, state, body, entity_tag } if self.is_online() => {
                 let attempt = if newest { self.attempts.last() } else { self.attempts.first() };
                 let attempt = attempt.unwrap().clone();
                 let body = if body { pidf(BOB, "busy", "") } else { String::new() };
-                let accepted = self.page.deliver(&notification(&attempt, tag, cseq, &state, &body)) == 200;
+                let mut notify = notification(&attempt, tag, cseq, &state, &body);
+                if let Some(entity_tag) = entity_tag {
+                    notify.push(Name::SipETag, entity_tag);
+                }
+                let accepted = self.page.deliver(&notify) == 200;
+                if accepted {
+                    self.entity_tags.insert(attempt.call_id().to_owned(), entity_tag);
+                }
                 if accepted && !state.starts_with("terminated") {
                     self.is_the_only_one(&attempt, tag);
                 }
@@ -190,7 +233,7 @@ impl Run {
         let Some(view) = self.page.agent.view(self.id) else { return };
         let subscription = &view.subscription;
         if subscription.state == Watching::Terminated && subscription.retry_at.is_none() {
-            assert!(subscription.reason.is_some(), "{subscription:?}");
+            assert!(subscription.reason.is_some() && subscription.failure.is_some(), "{subscription:?}");
             return;
         }
         let (at, _) = self.page.agent.poll_timeout().expect("nothing will ever happen");
@@ -220,10 +263,15 @@ impl Run {
     }
 }
 
+/// The tag itself, as one of those that a notifier gives here.
+fn condition_of(text: &str) -> &'static str {
+    if text == "a" { "a" } else { "b" }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
-    // 3856-6.9-a 3261-12.2.1.1-b 6665-4.1.2.2-b
+    // 3856-6.9-a 3261-12.2.1.1-b 6665-4.1.2.2-b 5839-5.2-a
     #[test]
     fn it_never_has_two_dialogs_nor_a_number_twice_and_always_a_deadline_or_a_reason(steps in vec(step(), 1..60)) {
         let mut run = Run::new();
