@@ -346,7 +346,7 @@ fn a_handshake_that_fails_is_a_failure_that_says_what_to_check() {
 
 #[test]
 fn requests_outside_a_dialog_go_through_the_route_and_those_inside_through_their_own() {
-    // 3261-8.1.1.1-b 3261-12.1-c 3903-4-d
+    // 3261-8.1.1.1-b 3261-12.1-c 3903-4-d 3261-8.1.1.9-a
     let mut page = Page::online_with(|config| {
         config.register = true;
         config.route = "<sip:a.example.com;lr>, <sip:b.example.com;transport=ws;lr>".to_owned();
@@ -355,6 +355,8 @@ fn requests_outside_a_dialog_go_through_the_route_and_those_inside_through_their
     let routes = |request: &Message| request.list(&Name::Route).map(str::to_owned).collect::<Vec<_>>();
     let register = page.next_sent();
     assert_eq!(routes(&register), route);
+    let supported = |request: &Message| request.list(&Name::Supported).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(supported(&register), ["path", "gruu"], "outbound is for who has an instance");
     page.respond(
         &register,
         200,
@@ -363,6 +365,7 @@ fn requests_outside_a_dialog_go_through_the_route_and_those_inside_through_their
     publish(&mut page);
     let publish = page.next_sent();
     assert_eq!((publish.method(), routes(&publish)), (Method::Publish, route.map(str::to_owned).to_vec()));
+    assert_eq!(supported(&publish), ["outbound", "gruu"]);
     page.respond(&publish, 200, &[(Name::SipETag, "e"), (Name::Expires, "3600")]);
     page.watch("sip:bob@example.com");
     let subscribe = page.next_sent();
@@ -377,6 +380,7 @@ fn requests_outside_a_dialog_go_through_the_route_and_those_inside_through_their
     page.seconds(50);
     let refresh = page.next_sent();
     assert_eq!((refresh.method(), routes(&refresh)), (Method::Subscribe, vec![]));
+    assert_eq!(supported(&refresh), ["outbound", "gruu"]);
 }
 
 #[test]
