@@ -60,6 +60,28 @@ fn a_refresh_names_the_tag_of_the_last_notify_byte_by_byte_and_only_that() {
     assert_eq!(condition(&page.next_sent()), [""; 0]);
 }
 
+// 5839-5.2-a
+#[test]
+fn another_try_of_a_refresh_names_what_is_known_by_then() {
+    for (status, name, value) in [
+        (423, Name::MinExpires, "7200"),
+        (401, Name::WwwAuthenticate, "Digest realm=\"r\", nonce=\"n\", qop=\"auth\""),
+    ] {
+        for tag in [Some("two"), None] {
+            let (mut page, _, subscribe) = known();
+            page.seconds(1800);
+            let refresh = page.next_sent();
+            let mut notify = tagged(&subscribe, 2, "active;expires=1800", "two", &pidf(BOB, "away", ""));
+            if tag.is_none() {
+                notify.remove(&Name::SipETag);
+            }
+            assert_eq!(page.deliver(&notify), 200);
+            page.respond(&refresh, status, &[(name.clone(), value)]);
+            assert_eq!(page.next_sent().header(&Name::SuppressIfMatch), tag, "{status}");
+        }
+    }
+}
+
 // 5839-5.3-b
 #[test]
 fn equal_tags_of_two_presentities_have_nothing_to_do_with_each_other() {

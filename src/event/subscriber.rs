@@ -243,9 +243,7 @@ impl Subscriber {
         request.push(Name::Event, self.plan.event.to_string());
         request.push(Name::Accept, self.plan.accept);
         request.push(Name::Expires, expires.to_string());
-        if let Some(tag) = &self.entity_tag {
-            request.push(Name::SuppressIfMatch, tag.clone());
-        }
+        self.condition(&mut request);
         self.told = false;
         self.ready = false;
         self.in_flight = true;
@@ -322,7 +320,18 @@ impl Subscriber {
         };
         self.in_flight = true;
         self.timer_n = Some(now + TIMER_N);
-        dialog::retry(request, number)
+        let mut next = dialog::retry(request, number);
+        self.condition(&mut next);
+        next
+    }
+
+    /// Says what is known already, and nothing older (RFC 5839 §5.2).
+    fn condition(&self, request: &mut Message) {
+        request.remove(&Name::SuppressIfMatch);
+        let in_dialog = request.to().is_ok_and(|to| to.tag().is_some());
+        if let Some(tag) = self.entity_tag.as_ref().filter(|_| in_dialog) {
+            request.push(Name::SuppressIfMatch, tag.clone());
+        }
     }
 
     /// The final response to `request`; 401 and 407 only when they cannot be answered.
