@@ -6,6 +6,7 @@ mod common;
 use common::{Page, pidf};
 use sip_presence::agent::{Credentials, Failure, FailureCode, FailureSource, Watching};
 use sip_presence::presence::{PublishedState, Status};
+use sip_presence::sip::auth::Secret;
 use sip_presence::sip::{Name, Uri};
 use std::collections::BTreeSet;
 #[cfg(target_arch = "wasm32")]
@@ -88,6 +89,17 @@ fn reach(code: FailureCode) -> Failure {
             told(&page)
         }
         FailureCode::Algorithm => refused(401, &[CHALLENGE, ", algorithm=SHA-1"].concat()),
+        FailureCode::Untrusted => {
+            let mut page = Page::online_with(|config| {
+                let secret = Secret::Token("token".to_owned());
+                config.credentials = Credentials::Fixed { username: String::new(), secret };
+            });
+            page.watch(BOB);
+            let subscribe = page.next_sent();
+            let challenge = "Bearer realm=\"r\", authz_server=\"https://as.example.com\"";
+            page.respond(&subscribe, 401, &[(Name::WwwAuthenticate, challenge)]);
+            told(&page)
+        }
         FailureCode::Forbidden => refused(403, ""),
         FailureCode::NotFound => refused(404, ""),
         FailureCode::Rejected => {
