@@ -1,5 +1,6 @@
 //! What can be wrong with a presence document.
 
+use super::PatchError;
 use core::fmt;
 
 /// Why a document gave nothing. The last good state stays.
@@ -24,6 +25,10 @@ pub enum DocumentError {
     Attribute(&'static str),
     /// A part that the document names is not there.
     Part,
+    /// Documents before this one are missing.
+    Version,
+    /// A partial document does not fit to what it changes.
+    Patch(PatchError),
 }
 
 impl fmt::Display for DocumentError {
@@ -38,6 +43,8 @@ impl fmt::Display for DocumentError {
             Self::Multipart => ("the multipart body has no boundary or no parts", ""),
             Self::Attribute(which) => ("an attribute is missing or wrong: ", *which),
             Self::Part => ("a part of the multipart body is missing", ""),
+            Self::Version => ("documents before this one are missing", ""),
+            Self::Patch(error) => ("the changes do not fit to the document: ", error.as_str()),
         };
         f.write_str(text)?;
         f.write_str(which)

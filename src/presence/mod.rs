@@ -1,12 +1,14 @@
 //! Presence documents: XML to values and back (RFC 3863, RFC 4479, RFC 4480), what they say in one word, and how
 //! several become one; the documents about lists of presentities (RFC 4662);
-//! patches of XML (RFC 5261). Nothing here knows SIP. May use: `time`.
+//! patches of XML (RFC 5261) and
+//! partial documents (RFC 5262, RFC 5263). Nothing here knows SIP. May use: `time`.
 
 pub mod compose;
 pub mod error;
 pub mod filter;
 pub mod model;
 pub mod multipart;
+pub mod partial;
 pub mod patch;
 pub mod pidf;
 pub mod published;

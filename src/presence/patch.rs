@@ -83,7 +83,9 @@ impl PatchError {
             | DocumentError::MediaType
             | DocumentError::Multipart
             | DocumentError::Attribute(_)
-            | DocumentError::Part => Self::InvalidDiffFormat,
+            | DocumentError::Part
+            | DocumentError::Version
+            | DocumentError::Patch(_) => Self::InvalidDiffFormat,
         }
     }
 }
@@ -97,15 +99,17 @@ pub fn patch(target: &[u8], patch: &[u8], limits: &Limits) -> Result<String, Pat
     let mut document = xml::read_whole(target, limits, None).map_err(unread)?;
     let diff = xml::read_whole(patch, limits, None).map_err(unread)?;
     apply(&mut document, diff)?;
-    let mut text = String::with_capacity(target.len() + patch.len());
-    xml::write(&document.children, &mut Vec::new(), &mut text);
-    Ok(text)
+    Ok(xml::write_document(&document))
 }
 
 /// Applies the operations in `diff` to `document`, both read whole. After an error `document` is of no use any more.
 pub(super) fn apply<'a>(document: &mut Element<'a>, diff: Element<'a>) -> Result<(), PatchError> {
-    let root =
-        diff.children.into_iter().find_map(|node| if let Node::Element(e) = node { Some(e) } else { None });
+    let mut root = None;
+    for node in diff.children {
+        if let Node::Element(element) = node {
+            root = Some(element);
+        }
+    }
     let mut root = root.ok_or(PatchError::InvalidDiffFormat)?;
     let operations = core::mem::take(&mut root.children);
     let mut work = selector::MOST_WORK;
@@ -137,7 +141,7 @@ impl<'a> Operation<'_, 'a> {
         };
         let (kind, pos, ws) = (attribute("type"), attribute("pos"), attribute("ws"));
         let selector = unescaped(attribute("sel").ok_or(PatchError::InvalidDiffFormat)?);
-        let mut scope: Scope<'_> = vec![("xml", "http://www.w3.org/XML/1998/namespace")];
+        let mut scope: Scope<'_> = vec![xml::XML];
         scope.extend(xml::declared(self.root).chain(xml::declared(&operation)));
         let (path, place) =
             Selector::parse(&selector, &scope)?.locate(document, self.root.namespace, self.work)?;
@@ -243,7 +247,7 @@ fn add_attribute<'a>(
     }
     if !is_declaration && !namespace.is_empty() {
         // Where it comes to stand, its prefix may mean something else.
-        let mut scope: Scope<'a> = vec![("xml", "http://www.w3.org/XML/1998/namespace")];
+        let mut scope: Scope<'a> = vec![xml::XML];
         for length in 1..=path.len() {
             scope.extend(xml::declared(at(document, path.get(..length).unwrap_or_default())?));
         }

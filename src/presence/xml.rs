@@ -12,7 +12,7 @@ use super::{DocumentError, Warning};
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
-pub(super) use write::{Scope, bound, declared, meaning, write};
+pub(super) use write::{Scope, XML, bound, declared, meaning, write, write_document};
 
 /// The namespace of declarations, which stand among the attributes of a document that was read whole.
 pub(super) const DECLARATION: &str = "http://www.w3.org/2000/xmlns/";
@@ -91,6 +91,11 @@ impl<'a> Element<'a> {
                 Node::Comment(_) | Node::Instruction(_) => {}
             }
         }
+    }
+
+    /// The root element, of a document that was read whole.
+    pub(super) fn root(&self) -> Option<&Self> {
+        self.elements().next()
     }
 
     /// The elements directly inside.
@@ -179,10 +184,8 @@ fn parse<'a>(
     config.check_end_names = false;
     config.allow_dangling_amp = mode == Mode::Lax;
     config.allow_unmatched_ends = true;
-    let mut scope: Scopes<'a> = vec![
-        ("xml", "http://www.w3.org/XML/1998/namespace", Vocabulary::Other),
-        ("xmlns", DECLARATION, Vocabulary::Other),
-    ];
+    let mut scope: Scopes<'a> =
+        vec![(XML.0, XML.1, Vocabulary::Other), ("xmlns", DECLARATION, Vocabulary::Other)];
     let mut open: Vec<Open<'a>> = Vec::with_capacity(8);
     let mut outside = Vec::new();
     let mut has_root = false;

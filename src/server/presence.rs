@@ -169,7 +169,9 @@ impl Server {
                     | DocumentError::MediaType
                     | DocumentError::Multipart
                     | DocumentError::Attribute(_)
-                    | DocumentError::Part => 400,
+                    | DocumentError::Part
+                    | DocumentError::Version
+                    | DocumentError::Patch(_) => 400,
                 })?;
                 // What is written can be larger than what was read, so that the bodies alone say too little.
                 let mut all = self.publications.others(user, tag.as_deref());

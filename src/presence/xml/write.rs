@@ -7,6 +7,16 @@ use crate::presence::pidf::escape;
 /// Prefix and namespace, innermost last.
 pub(in crate::presence) type Scope<'a> = Vec<(&'a str, &'a str)>;
 
+/// The prefix that is always declared.
+pub(in crate::presence) const XML: (&str, &str) = ("xml", "http://www.w3.org/XML/1998/namespace");
+
+/// A document that was read whole as text.
+pub(in crate::presence) fn write_document(document: &Element<'_>) -> String {
+    let mut text = String::with_capacity(1024);
+    write(&document.children, &mut vec![XML], &mut text);
+    text
+}
+
 /// Writes `nodes` where the declarations of `scope` hold.
 pub(in crate::presence) fn write<'a>(nodes: &'a [Node<'a>], scope: &mut Scope<'a>, into: &mut String) {
     for node in nodes {
