@@ -5,9 +5,13 @@
 pub mod mutation;
 pub mod page;
 #[cfg(feature = "server")]
+pub mod scene;
+#[cfg(feature = "server")]
 pub mod world;
 
 pub use page::Page;
+#[cfg(feature = "server")]
+pub use scene::Scene;
 #[cfg(feature = "server")]
 pub use world::World;
 
