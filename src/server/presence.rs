@@ -147,7 +147,8 @@ impl Server {
         }
         let mut tags = request.list(&Name::SipIfMatch).map(str::to_owned);
         let tag = tags.next();
-        if tags.next().is_some() {
+        // One tag, in one row (RFC 3903 §11.3.2).
+        if tags.next().is_some() || tag.as_ref().is_some_and(|tag| tag.contains(',')) {
             return Err(400);
         }
         let expires = self.grant(request.expires(), false)?;

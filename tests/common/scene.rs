@@ -81,9 +81,8 @@ impl Scene {
     pub fn arrive(&mut self, bytes: &[u8]) -> Vec<Message> {
         let before = self.world.log.len();
         self.world.arrive(self.carol.connection, bytes);
-        let mine = |crossing: &&Crossing| {
-            crossing.from_server && crossing.connection == self.carol.connection
-        };
+        let mine =
+            |crossing: &&Crossing| crossing.from_server && crossing.connection == self.carol.connection;
         let sent: Vec<Message> =
             self.world.log[before..].iter().filter(mine).map(|crossing| crossing.message.clone()).collect();
         for challenge in sent.iter().flat_map(|message| message.challenges(&Name::WwwAuthenticate)) {
