@@ -445,3 +445,21 @@ fn an_answer_has_the_via_of_its_request() {
     let answer = page.next_sent();
     assert_eq!(answer.rows(&Name::Via).collect::<Vec<_>>(), [via]);
 }
+
+// 5627-4.5-a 5627-4.5-b
+#[test]
+fn the_address_of_a_notifier_is_used_as_it_is_with_or_without_a_value_of_gr() {
+    for target in ["sip:pa@example.com;gr=urn:uuid:2;x=1", "sip:pa@example.com;gr"] {
+        let (mut page, _, subscribe) = Page::watching();
+        let mut notify = notification(&subscribe, "server-tag", 900, "active;expires=600", "");
+        notify.set(Name::Contact, format!("<{target}>"));
+        assert_eq!(page.deliver(&notify), 200);
+        while page.is_silent() {
+            page.seconds(1);
+        }
+        let refresh = page.next_sent();
+        let uri = refresh.request_uri().unwrap();
+        assert!(uri.params.contains("gr"));
+        assert_eq!(uri.to_string(), target);
+    }
+}

@@ -98,12 +98,10 @@ impl Agent {
         let Some(subscription) = self.subscriptions.get_mut(id) else { return };
         match subscription.subscriber.handle_notify(request, &mut self.random, now) {
             Ok(notified) => {
-                match self.gruu(now).map(str::to_owned) {
-                    Some(gruu) => {
-                        self.answer(request, 200, &[(Name::Contact, &gruu), (Name::Supported, SUPPORTED)]);
-                    }
-                    None => self.answer(request, 200, &[]),
-                }
+                let gruu = self.gruu(now).map(str::to_owned);
+                let rows =
+                    [(Name::Contact, gruu.as_deref().unwrap_or_default()), (Name::Supported, SUPPORTED)];
+                self.answer(request, 200, &rows[..if gruu.is_some() { 2 } else { 0 }]);
                 self.deliver(id, notified, request, now);
             }
             Err(489) => self.answer(request, 489, &[(Name::AllowEvents, "presence")]),

@@ -225,9 +225,7 @@ impl Agent {
             return;
         }
         if self.link.is_stuck(now) {
-            self.outputs.push_back(Output::Close);
-            let failure = self.link.handle_disconnected(0, "", &mut self.random, now);
-            self.lose(failure, now);
+            self.give_up("", now);
         } else if self.link.reopen(false, now) {
             self.connect();
         }
@@ -287,13 +285,15 @@ impl Agent {
             Act::Nothing => {}
             Act::Ping => self.outputs.push_back(Output::Send(b"\r\n\r\n".to_vec())),
             Act::Ask => self.send_probe(),
-            Act::Fail => {
-                self.outputs.push_back(Output::Close);
-                let reason = "no answer to a keep-alive";
-                let failure = self.link.handle_disconnected(0, reason, &mut self.random, now);
-                self.lose(failure, now);
-            }
+            Act::Fail => self.give_up("no answer to a keep-alive", now),
         }
+    }
+
+    /// Closes the connection, to open another.
+    fn give_up(&mut self, reason: &str, now: Instant) {
+        self.outputs.push_back(Output::Close);
+        let failure = self.link.handle_disconnected(0, reason, &mut self.random, now);
+        self.lose(failure, now);
     }
 
     /// Publishes `state`; answered by [`Event::Published`]. A state that is overtaken by a newer one before it was

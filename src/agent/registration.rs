@@ -12,15 +12,6 @@ pub(super) const INSTANCE: &str = "+sip.instance";
 /// Names the flow in a Contact; there is one at a time (RFC 5626 §4.2).
 pub(super) const REG_ID: &str = "reg-id";
 
-/// What came of a response.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant)]
-pub(super) enum Update {
-    Done,
-    Resend(Message),
-    Failed { status: Option<u16>, retry_at: Option<Instant> },
-}
-
 /// The registration of one contact.
 #[derive(Debug)]
 pub(super) struct Registration {
@@ -108,7 +99,6 @@ impl Registration {
         }
         self.ready = false;
         self.in_flight = true;
-        self.corrected = false;
         self.sequence += 1;
         let call_id = self.call_id.clone();
         let mut request = to_server(Method::Register, &self.from, call_id, self.sequence, random);
@@ -125,62 +115,60 @@ impl Registration {
         dialog::retry(request, self.sequence)
     }
 
-    /// The final response; 401 and 407 only when they cannot be answered. `None`: Timer F.
+    /// The final response; 401 and 407 only when they cannot be answered. `None`: Timer F. Whether that is well, or
+    /// the next request will make it so; if not, [`Self::poll_timeout`] says when it is tried again.
     pub(super) fn handle_response(
         &mut self,
-        request: &Message,
         response: Option<&Message>,
         random: &mut Random,
         now: Instant,
-    ) -> Update {
+    ) -> bool {
         self.in_flight = false;
         let status = response.and_then(Message::status);
-        let (granted, gruu) = response.map_or((0, None), |response| self.granted(response));
-        match (status, response) {
+        if let (Some(200..=299), Some(response)) = (status, response) {
+            let (granted, gruu) = self.granted(response);
             // A success that grants no time is none: to register again at once would be to do so for ever.
-            (Some(200..=299), _) if self.leaving || granted > 0 => {
+            if self.leaving || granted > 0 {
                 self.backoff.reset();
+                self.corrected = false;
                 self.registered = !self.leaving;
                 self.gruu = gruu;
                 let granted = Duration::from_secs(u64::from(granted));
                 self.lapses_at = now + granted;
                 self.due_at = self.registered.then(|| now + granted.part(2).max(Duration::from_secs(1)));
-                Update::Done
-            }
-            // The first hop does not know flows: without, this contact is as good as any (RFC 5626 §4.2.1).
-            (Some(439), _) if self.contact.params.contains(REG_ID) && !self.leaving => {
-                self.contact.params.remove(REG_ID);
-                self.ready = true;
-                Update::Done
-            }
-            (Some(423), Some(response)) if !self.corrected && !self.leaving => {
-                match response.min_expires().filter(|least| *least > self.expires) {
-                    Some(least) => {
-                        self.corrected = true;
-                        self.in_flight = true;
-                        self.expires = least;
-                        let mut next = self.again(request);
-                        next.set(Name::Expires, least.to_string());
-                        Update::Resend(next)
-                    }
-                    None => Update::Failed { status, retry_at: None },
-                }
-            }
-            _ => {
-                // Who leaves has done what could be done.
-                self.registered &= !self.leaving;
-                let passing = !matches!(status, Some(400..=407 | 409..=479 | 600..=699));
-                let floor = response.and_then(Message::retry_after);
-                if passing && !self.leaving {
-                    // The waits of RFC 5626 §4.5, but that 0 seconds are at once, one time (§4.2.1).
-                    let at_once = floor == Some(0) && self.backoff.failures() == 0;
-                    let wait = self.backoff.next(Duration::from_secs(60), Duration::from_secs(1800), random);
-                    let floor = Duration::from_secs(u64::from(floor.unwrap_or(0)));
-                    self.due_at = Some(now + if at_once { floor } else { wait.max(floor) });
-                }
-                Update::Failed { status, retry_at: self.due_at }
+                return true;
             }
         }
+        // Who leaves has done what could be done.
+        if self.leaving {
+            self.registered = false;
+            return false;
+        }
+        if !self.corrected {
+            let least = response.and_then(Message::min_expires).unwrap_or(0);
+            if status == Some(423) && least > self.expires {
+                self.expires = least;
+                self.ready = true;
+            }
+            // The first hop does not know flows: without, this contact is as good as any (RFC 5626 §4.2.1).
+            if status == Some(439) && self.contact.params.contains(REG_ID) {
+                self.contact.params.remove(REG_ID);
+                self.ready = true;
+            }
+            self.corrected = self.ready;
+            if self.ready {
+                return true;
+            }
+        }
+        if !matches!(status, Some(400..=407 | 409..=479 | 600..=699)) {
+            // The waits of RFC 5626 §4.5, but that 0 seconds are at once, one time (§4.2.1).
+            let floor = response.and_then(Message::retry_after);
+            let at_once = floor == Some(0) && self.backoff.failures() == 0;
+            let wait = self.backoff.next(Duration::from_secs(60), Duration::from_secs(1800), random);
+            let floor = Duration::from_secs(u64::from(floor.unwrap_or(0)));
+            self.due_at = Some(now + if at_once { floor } else { wait.max(floor) });
+        }
+        false
     }
 
     /// For how many seconds the registrar holds our contact: its own `expires`, else the header, else what we asked

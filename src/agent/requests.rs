@@ -1,7 +1,7 @@
 //! Requests of an agent on their way out, and what their final responses do.
 
 use super::authentication::{Attempt, Verdict};
-use super::registration::{self, SUPPORTED, to_server};
+use super::registration::{SUPPORTED, to_server};
 use super::subscriptions::SubscriptionId;
 use super::{Agent, ChallengeId, Challenged, Direction, Event, Failure, FailureCode, Output, RequestId};
 use crate::event::publisher::{self, Why};
@@ -174,7 +174,7 @@ impl Agent {
                 let update = self.publication.publisher.handle_response(request, response, random, now);
                 self.handle_publication(job, update, Some(response), code, now);
             }
-            Owner::Registration => self.handle_registration(job, Some(response), code, now),
+            Owner::Registration => self.handle_registration(Some(response), code, now),
             Owner::Subscription(id) => {
                 let Some(subscription) = self.subscriptions.get_mut(id) else { return };
                 let (request, random) = (&job.request, &mut self.random);
@@ -191,7 +191,7 @@ impl Agent {
                 let update = self.publication.publisher.handle_no_answer(&mut self.random, now);
                 self.handle_publication(job, update, None, None, now);
             }
-            Owner::Registration => self.handle_registration(job, None, None, now),
+            Owner::Registration => self.handle_registration(None, None, now),
             Owner::Subscription(id) => {
                 let Some(subscription) = self.subscriptions.get_mut(id) else { return };
                 let update = subscription.subscriber.handle_no_answer(&job.request, &mut self.random, now);
@@ -241,40 +241,28 @@ impl Agent {
         }
     }
 
-    fn handle_registration(
-        &mut self,
-        job: Job,
-        response: Option<&Message>,
-        code: Option<FailureCode>,
-        now: Instant,
-    ) {
+    fn handle_registration(&mut self, response: Option<&Message>, code: Option<FailureCode>, now: Instant) {
         let Some(registration) = &mut self.registration else { return };
         let was_registered = registration.is_registered();
-        match registration.handle_response(&job.request, response, &mut self.random, now) {
-            registration::Update::Done => {
-                if registration.is_registered() {
-                    self.link.handle_registered();
-                    if let Some(response) = response {
-                        self.keep_alive.handle_registered(response, &mut self.random, now);
-                    }
-                }
+        let well = registration.handle_response(response, &mut self.random, now);
+        let (is_registered, retry_at) = (registration.is_registered(), registration.poll_timeout());
+        if well {
+            if let Some(response) = response.filter(|_| is_registered) {
+                self.link.handle_registered();
+                self.keep_alive.handle_registered(response, &mut self.random, now);
             }
-            registration::Update::Resend(request) => self.resend(job, request, now),
-            registration::Update::Failed { status, retry_at } => {
-                let code = code.unwrap_or_else(|| status.map_or(FailureCode::Timeout, refusal));
-                let mut failure = describe(code, response);
-                failure.retry_at = retry_at;
-                failure.uri = Some(self.config.aor.to_string());
-                let reason = failure.reason.clone().unwrap_or_default();
-                self.tell(Event::Error(failure));
-                // Who has registered keeps the connection and waits (RFC 5626 §4.2.2).
-                let asks_to_wait = status == Some(503) && response.is_some_and(|r| r.retry_after().is_some());
-                if asks_to_wait && !was_registered && self.link.skip() {
-                    self.outputs.push_back(Output::Close);
-                    let failure = self.link.handle_disconnected(0, &reason, &mut self.random, now);
-                    self.lose(failure, now);
-                }
-            }
+            return;
+        }
+        let status = response.and_then(Message::status);
+        let mut failure = describe(code.unwrap_or(status.map_or(FailureCode::Timeout, refusal)), response);
+        failure.retry_at = retry_at;
+        failure.uri = Some(self.config.aor.to_string());
+        self.tell(Event::Error(failure));
+        // Who has registered keeps the connection and waits (RFC 5626 §4.2.2).
+        let asks_to_wait =
+            status == Some(503) && response.is_some_and(|r| r.header(&Name::RetryAfter).is_some());
+        if asks_to_wait && !was_registered && self.link.skip() {
+            self.give_up("the registrar is busy", now);
         }
     }
 }
