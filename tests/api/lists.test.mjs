@@ -103,7 +103,8 @@ test("a list that is not there is told as an error with its address", async (t) 
   const { told } = watchList(agent);
   const { detail } = await failed;
   assert.deepEqual([detail.code, detail.status, detail.uri, detail.retryAt], ["not-found", 404, FRIENDS, undefined]);
-  assert.deepEqual([told, agent.snapshot(FRIENDS).subscription], [[], { state: "terminated", reason: "not-found" }]);
+  const { state, reason, failure } = agent.snapshot(FRIENDS).subscription;
+  assert.deepEqual([told, state, reason, failure], [[], "terminated", "not-found", detail]);
 });
 
 test("a server that answers with the presence of a person has no list", async (t) => {
