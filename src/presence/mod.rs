@@ -4,6 +4,7 @@
 //! partial documents (RFC 5262, RFC 5263). Nothing here knows SIP. May use: `time`.
 
 pub mod compose;
+pub mod dialog_info;
 pub mod error;
 pub mod filter;
 pub mod model;
@@ -14,7 +15,9 @@ pub mod pidf;
 pub mod published;
 pub mod rlmi;
 pub mod status;
+mod table;
 mod vocabulary;
+pub mod winfo;
 mod xml;
 
 pub use error::{DocumentError, Warning};

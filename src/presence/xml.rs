@@ -12,7 +12,7 @@ use super::{DocumentError, Warning};
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
-pub(super) use write::{Scope, XML, bound, declared, meaning, write, write_document};
+pub(super) use write::{Scope, XML, bound, declared, meaning, push_attribute, write, write_document};
 
 /// The namespace of declarations, which stand among the attributes of a document that was read whole.
 pub(super) const DECLARATION: &str = "http://www.w3.org/2000/xmlns/";

@@ -136,3 +136,12 @@ fn push_value(value: &str, into: &mut String) {
     escape(&unescaped(value), into);
     into.push('"');
 }
+
+/// Writes an attribute whose value is plain text.
+pub(in crate::presence) fn push_attribute(name: &str, value: &str, into: &mut String) {
+    into.push(' ');
+    into.push_str(name);
+    into.push_str("=\"");
+    escape(value, into);
+    into.push('"');
+}
