@@ -19,6 +19,7 @@ mod table;
 mod vocabulary;
 pub mod winfo;
 mod xml;
+pub mod xpidf;
 
 pub use error::{DocumentError, Warning};
 pub use model::{

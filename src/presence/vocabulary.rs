@@ -35,7 +35,8 @@ impl Vocabulary {
             };
         };
         match name {
-            "pidf" | "pidf:" => Self::Pidf,
+            // The last two in the drafts.
+            "pidf" | "pidf:" | "cpim-pidf" | "cpim-pidf:" => Self::Pidf,
             "pidf:data-model" | "pidf:person" => Self::DataModel,
             "pidf:rpid"
             // Asterisk's chan_sip and those who learnt from it.

@@ -114,6 +114,17 @@ enum Mode {
     Lax,
 }
 
+/// What is kept of a document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// What values are made of.
+    Values,
+    /// The same, and a DOCTYPE may stand there.
+    OldValues,
+    /// What can be written again.
+    All,
+}
+
 /// Prefix, namespace and its vocabulary, innermost last.
 type Scopes<'a> = Vec<(&'a str, &'a str, Vocabulary)>;
 
@@ -131,7 +142,25 @@ pub(super) fn read<'a>(
     limits: &Limits,
     warnings: &mut Vec<Warning>,
 ) -> Result<Element<'a>, DocumentError> {
-    match read_nodes(bytes, limits, Some(warnings), false)?.pop() {
+    read_root(bytes, limits, warnings, Keep::Values)
+}
+
+/// The same, of a document that may have a DOCTYPE: it is passed over if it declares nothing.
+pub(super) fn read_old<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    warnings: &mut Vec<Warning>,
+) -> Result<Element<'a>, DocumentError> {
+    read_root(bytes, limits, warnings, Keep::OldValues)
+}
+
+fn read_root<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    warnings: &mut Vec<Warning>,
+    keep: Keep,
+) -> Result<Element<'a>, DocumentError> {
+    match read_nodes(bytes, limits, Some(warnings), keep)?.pop() {
         Some(Node::Element(root)) => Ok(root),
         _ => Err(DocumentError::Malformed),
     }
@@ -144,7 +173,7 @@ pub(super) fn read_whole<'a>(
     limits: &Limits,
     warnings: Option<&mut Vec<Warning>>,
 ) -> Result<Element<'a>, DocumentError> {
-    let children = read_nodes(bytes, limits, warnings, true)?;
+    let children = read_nodes(bytes, limits, warnings, Keep::All)?;
     Ok(Element { children, ..Element::default() })
 }
 
@@ -152,7 +181,7 @@ fn read_nodes<'a>(
     bytes: &'a [u8],
     limits: &Limits,
     warnings: Option<&mut Vec<Warning>>,
-    whole: bool,
+    what: Keep,
 ) -> Result<Vec<Node<'a>>, DocumentError> {
     if bytes.len() > limits.bytes {
         return Err(DocumentError::Limit("bytes"));
@@ -163,22 +192,18 @@ fn read_nodes<'a>(
         let is_utf16 = text.starts_with("<\0") || text.starts_with("\0<");
         return Err(if is_utf16 { DocumentError::Encoding } else { DocumentError::Malformed });
     }
-    match (parse(text, limits, Mode::Strict, whole), warnings) {
+    match (parse(text, limits, Mode::Strict, what), warnings) {
         (Err(DocumentError::Malformed), Some(warnings)) => {
             warnings.push(Warning::Lax);
-            parse(text, limits, Mode::Lax, whole)
+            parse(text, limits, Mode::Lax, what)
         }
         (result, _) => result,
     }
 }
 
 /// The root element of `text`, and if it is read whole also what stands before and after it.
-fn parse<'a>(
-    text: &'a str,
-    limits: &Limits,
-    mode: Mode,
-    whole: bool,
-) -> Result<Vec<Node<'a>>, DocumentError> {
+fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode, what: Keep) -> Result<Vec<Node<'a>>, DocumentError> {
+    let whole = what == Keep::All;
     let mut reader = Reader::from_str(text);
     let config = reader.config_mut();
     config.check_end_names = false;
@@ -251,6 +276,7 @@ fn parse<'a>(
                 let inside = source.strip_prefix("<![CDATA[").and_then(|rest| rest.strip_suffix("]]>"));
                 add(&mut open, Node::CData(inside.unwrap_or_default()), mode, whole)?;
             }
+            Ok(Event::DocType(_)) if what == Keep::OldValues && !source.contains('[') => {}
             Ok(Event::DocType(_)) => return Err(DocumentError::Entity),
             Ok(Event::Eof) => break,
             Ok(Event::Comment(_)) if whole => keep(&mut open, &mut outside, Node::Comment(source)),

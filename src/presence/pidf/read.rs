@@ -18,8 +18,16 @@ use litemap::LiteMap;
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<(Presence, Vec<Warning>), DocumentError> {
     let mut warnings = Vec::new();
     let root = xml::read(bytes, limits, &mut warnings)?;
-    let presence = Documents { warnings: &mut warnings }.presence(&root)?;
+    let presence = from_tree(&root, &mut warnings)?;
     Ok((presence, warnings))
+}
+
+/// What a document says whose root this is.
+pub(in crate::presence) fn from_tree(
+    root: &Element<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Presence, DocumentError> {
+    Documents { warnings }.presence(root)
 }
 
 struct Documents<'a> {
@@ -252,7 +260,7 @@ fn extension(element: &Element<'_>) -> Extension {
 }
 
 /// `qvalue` in thousandths: 0 to 1 with at most three decimals (RFC 3863 §4.1.5).
-fn priority(text: &str) -> Option<u16> {
+pub(in crate::presence) fn priority(text: &str) -> Option<u16> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     if decimals.len() > 3 || !decimals.bytes().all(|b| b.is_ascii_digit()) {
         return None;
