@@ -86,7 +86,7 @@ fn a_subscribe_is_answered_and_notified_at_once_whatever_is_decided() {
         assert_eq!(notify.header(&Name::ContentType), has_body.then_some("application/pidf+xml"));
     }
     // An automatic refusal needs no subscription.
-    // 6665-4.2.1.3-b
+    // 6665-4.2.1.3-b 2779-5.1.13-a
     let mut scene = scene(21, Decision::Block);
     let request = subscribe(&mut scene, "alice", Some(600));
     let sent = scene.send(&request);
@@ -254,6 +254,94 @@ fn who_asks_comes_before_what_is_asked() {
 }
 
 #[test]
+fn the_challenge_offers_each_algorithm_once_and_the_best_first() {
+    // dig-22.1-c dig-22.1-d dig-22.4-e dig-8760-a
+    let mut scene = scene(35, Decision::Allow);
+    let request = scene.request(Method::Subscribe, "alice");
+    let sent = scene.send(&request);
+    let challenges = sent[0].challenges(&Name::WwwAuthenticate);
+    let algorithms: Vec<Option<&str>> = challenges.iter().map(|c| c.algorithm.as_deref()).collect();
+    assert_eq!(algorithms, [Some("SHA-256"), Some("MD5")]);
+    for challenge in &challenges {
+        assert_eq!(challenge.realm, "example.com");
+        assert!(!challenge.qop.is_empty() && !challenge.nonce.is_empty());
+    }
+    // An answer cannot be asked for what cannot be answered.
+    let ack = scene.request(Method::Ack, "alice");
+    assert!(scene.send(&ack).is_empty());
+    let cancel = scene.request(Method::Cancel, "alice");
+    let sent = scene.send(&cancel);
+    assert!(sent[0].challenges(&Name::WwwAuthenticate).is_empty() && sent[0].status() != Some(401));
+}
+
+#[test]
+fn the_request_uri_says_for_whom_it_is_and_the_route_goes_back() {
+    // 3261-8.2.2.1-a 3261-12.1.1-a
+    let mut scene = scene(36, Decision::Allow);
+    for (uri, status) in [
+        ("tel:+15550100", 416),
+        ("isbn:2983792873", 416),
+        ("sip:alice@elsewhere.example", 404),
+        ("sip:nobody@example.com", 404),
+    ] {
+        let mut request = scene.request(Method::Subscribe, "alice");
+        let uri = sip_presence::sip::Uri::parse(uri).unwrap();
+        request.start = sip_presence::sip::StartLine::Request { method: Method::Subscribe, uri: uri.clone() };
+        let request = scene.signed(request);
+        assert_eq!(scene.send(&request)[0].status(), Some(status), "{uri}");
+    }
+    let mut request = scene.request(Method::Subscribe, "alice");
+    request.set(Name::To, "<tel:+15550100>");
+    let routes = ["<sip:p3.example.com;lr;x=y>", "<sip:p2.example.com;lr>", "<sip:p1.example.com>"];
+    request.push(Name::RecordRoute, routes[0]);
+    request.push(Name::RecordRoute, [routes[1], routes[2]].join(", "));
+    let request = scene.signed(request);
+    let sent = scene.send(&request);
+    assert_eq!(sent[0].status(), Some(200), "an odd To is none of our business");
+    assert_eq!(sent[0].list(&Name::RecordRoute).collect::<Vec<_>>(), routes);
+    assert!(sent[0].contact().is_ok());
+    assert_eq!(sent[1].list(&Name::Route).collect::<Vec<_>>(), routes);
+}
+
+#[test]
+fn the_same_request_over_another_path_is_refused() {
+    // 3261-8.2.2.2-a
+    let mut scene = scene(37, Decision::Allow);
+    let request = scene.request(Method::Message, "alice");
+    let first = scene.signed(request.clone());
+    assert!(scene.send(&first).is_empty(), "it is on its way to Alice");
+    let mut merged = scene.signed(request);
+    merged.set(Name::Via, "SIP/2.0/WS carol.invalid;branch=z9hG4bKanother");
+    assert_eq!(scene.send(&merged)[0].status(), Some(482));
+    scene.is_well();
+}
+
+#[test]
+fn publications_count_in_the_order_in_which_they_come() {
+    // 3903-6-c
+    let mut scene = scene(38, Decision::Allow);
+    let request = subscribe(&mut scene, "carol", Some(600));
+    let sent = scene.send(&request);
+    take(&mut scene, &sent);
+    let mut tag = None;
+    for note in ["one", "two", "three"] {
+        let mut request = scene.publish(&pidf(CAROL, "busy", note));
+        if let Some(tag) = &tag {
+            request.push(Name::SipIfMatch, String::clone(tag));
+        }
+        let request = scene.signed(request);
+        let sent = scene.send(&request);
+        let answer = sent.iter().find(|message| message.status() == Some(200)).unwrap();
+        tag = answer.header(&Name::SipETag).map(str::to_owned);
+        take(&mut scene, &sent);
+    }
+    let from = scene.world.log.len();
+    scene.world.seconds(6);
+    let last = to_carol(&scene, from).pop().unwrap();
+    assert!(String::from_utf8_lossy(&last.body).contains("three"));
+}
+
+#[test]
 fn a_notify_that_nobody_wants_ends_the_subscription_without_a_word() {
     // 6665-4.2.2-c 6665-4.2.2-d 6665-4.2.2-e 3856-9.5-a
     for (status, ends) in [
@@ -295,7 +383,7 @@ fn a_notify_that_nobody_wants_ends_the_subscription_without_a_word() {
 
 #[test]
 fn a_change_is_for_those_who_may_see_it() {
-    // 3856-4-e 3856-3-c
+    // 3856-4-e 3856-3-c 2779-5.2.3-a
     for (decision, told) in [(Decision::Allow, 1), (Decision::Confirm, 0)] {
         let mut scene = scene(31, decision);
         let request = subscribe(&mut scene, "alice", Some(600));
