@@ -10,6 +10,8 @@ use crate::sip::{Message, Name};
 const MOST_ANSWERS: usize = 4;
 /// The scheme of challenges that want a token (RFC 8898 §4).
 const BEARER: &str = "bearer";
+/// What stands before a token in a row of credentials (RFC 6750 §2.1).
+const BEARER_PREFIX: &str = "Bearer ";
 /// Realms remembered at most.
 const MOST_SESSIONS: usize = 16;
 /// Fresh nonces for one request at most.
@@ -149,7 +151,7 @@ impl Authentication {
             let header = session.asker.credentials_header();
             if let Secret::Token(token) = secret {
                 if session.challenge.scheme == BEARER {
-                    rows.push((header, bearer(token)));
+                    rows.push((header, [BEARER_PREFIX, token].concat()));
                 }
                 continue;
             }
@@ -215,13 +217,9 @@ impl Authentication {
             return Verdict::GiveUp(FailureCode::NoCredentials);
         }
         // The topmost of any realm that we have a usable secret for (RFC 8760 §2.4).
-        let usable = challenges.iter().find(|challenge| {
-            self.user(&challenge.realm).is_some_and(|(username, secret)| match secret {
-                Secret::Token(_) => challenge.scheme == BEARER,
-                Secret::Password(_) | Secret::Ha1(_) => algorithm(challenge)
-                    .is_some_and(|algorithm| secret.ha1(algorithm, username, &challenge.realm).is_some()),
-            })
-        });
+        let usable = challenges
+            .iter()
+            .find(|challenge| self.user(&challenge.realm).is_some_and(|(_, secret)| fits(secret, challenge)));
         let ask = |refused| Verdict::Ask {
             challenge: Box::new(first.clone()),
             algorithms: challenges.iter().filter_map(algorithm).map(Algorithm::as_str).collect(),
@@ -242,22 +240,21 @@ impl Authentication {
             return Verdict::GiveUp(FailureCode::Unauthorized);
         }
         // A token is refused if it was sent; what is in force may be newer.
-        let token = match self.user(&challenge.realm) {
-            Some((_, Secret::Token(token))) => Some(bearer(token)),
-            Some((_, Secret::Password(_) | Secret::Ha1(_))) | None => None,
+        let is_token = challenge.scheme == BEARER;
+        let refused = match self.user(&challenge.realm) {
+            Some((_, Secret::Token(token))) => {
+                let header = asker.credentials_header();
+                request.rows(&header).any(|row| row.strip_prefix(BEARER_PREFIX) == Some(token))
+            }
+            Some((_, Secret::Password(_) | Secret::Ha1(_))) | None => attempt.answered.contains(&key),
         };
-        let header = asker.credentials_header();
-        let refused = match &token {
-            Some(token) => request.rows(&header).any(|row| row == token),
-            None => attempt.answered.contains(&key),
-        };
-        if refused && token.is_none() && challenge.stale && attempt.stale < MOST_STALE {
+        if refused && !is_token && challenge.stale && attempt.stale < MOST_STALE {
             attempt.stale += 1;
         } else if refused {
             self.end_session(asker, &challenge.realm);
             let answer = self.forget(&challenge.realm);
             // Nobody types a token: who asks for one again and again would do so for ever.
-            attempt.refused += usize::from(token.is_some());
+            attempt.refused += usize::from(is_token);
             return match asks && attempt.refused < 2 {
                 true => ask(answer),
                 false => Verdict::GiveUp(FailureCode::Unauthorized),
@@ -283,7 +280,12 @@ fn algorithm(challenge: &Challenge) -> Option<Algorithm> {
     named.filter(|_| challenge.scheme == "digest").map(|(algorithm, _)| algorithm)
 }
 
-/// A row of credentials (RFC 6750 §2.1).
-fn bearer(token: &str) -> String {
-    ["Bearer ", token].concat()
+/// Whether `challenge` can be answered with `secret`.
+fn fits(secret: &Secret, challenge: &Challenge) -> bool {
+    let algorithm = algorithm(challenge);
+    match secret {
+        Secret::Password(_) => algorithm.is_some(),
+        Secret::Ha1(hashes) => hashes.iter().any(|(known, _)| algorithm == Some(*known)),
+        Secret::Token(_) => challenge.scheme == BEARER,
+    }
 }

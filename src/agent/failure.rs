@@ -97,9 +97,9 @@ failures! {
     Unauthorized "unauthorized" Server
         "The server refused the credentials. Check user name, password and realm.";
     Algorithm "algorithm" Server
-        "The server offers no authentication that this library knows (digest with MD5, SHA-256 or SHA-512-256), or none that fits the credentials.";
+        "The server offers no authentication that this library knows (digest with MD5, SHA-256 or SHA-512-256).";
     Untrusted "untrusted" Application
-        "The server wants a bearer token. One is sent only over wss:, and if the server names an authorization server that is in `authorizationServers`.";
+        "The server wants a bearer token. One is sent only over wss:, for a server in `authorizationServers`.";
     Forbidden "forbidden" Server
         "The server refused the request (403). The presentity does not allow it, or the address is not yours.";
     NotFound "not-found" Server

@@ -34,10 +34,12 @@ pub(super) enum Act {
 
 #[derive(Debug)]
 pub(super) struct KeepAlive {
-    /// What the application wants, in seconds; 0: that nobody is asked who has not asked for it.
-    wanted: Option<u32>,
-    /// Seconds between pings, where they are wanted.
-    interval: Option<u32>,
+    /// Nobody is asked who has not asked for it.
+    quiet: bool,
+    /// Seconds between pings that the application wants; 0: it does not.
+    wanted: u32,
+    /// Seconds between pings; 0: none.
+    interval: u32,
     /// The server has promised to answer pings.
     promised: bool,
     /// The server has answered a ping over this connection.
@@ -55,8 +57,12 @@ pub(super) struct KeepAlive {
 impl KeepAlive {
     pub(super) const fn new(wanted: Option<u32>) -> Self {
         Self {
-            wanted,
-            interval: None,
+            quiet: matches!(wanted, Some(0)),
+            wanted: match wanted {
+                Some(seconds) => seconds,
+                None => 0,
+            },
+            interval: 0,
             promised: false,
             answered: false,
             deaf: false,
@@ -67,7 +73,7 @@ impl KeepAlive {
     }
 
     pub(super) fn handle_connected(&mut self, random: &mut Random, now: Instant) {
-        self.interval = self.wanted.filter(|seconds| *seconds > 0);
+        self.interval = self.wanted;
         self.promised = false;
         self.answered = false;
         self.due_at = self.next(random, now);
@@ -87,12 +93,10 @@ impl KeepAlive {
         let recommended: Option<u32> = timer.or_else(keep);
         let outbound = response.list(&Name::Require).any(|tag| tag.eq_ignore_ascii_case("outbound"));
         self.promised = recommended.is_some();
-        let wanted = self.wanted.filter(|seconds| *seconds > 0);
-        let recommended = recommended.filter(|seconds| *seconds > 0);
-        self.interval = match (recommended, wanted) {
-            (Some(recommended), Some(wanted)) => Some(recommended.min(wanted)),
-            (Some(seconds), None) | (None, Some(seconds)) => Some(seconds),
-            (None, None) => (self.promised || outbound).then_some(USUAL),
+        self.interval = match (recommended.unwrap_or(0), self.wanted) {
+            (0, 0) if self.promised || outbound => USUAL,
+            (0, seconds) | (seconds, 0) => seconds,
+            (recommended, wanted) => recommended.min(wanted),
         };
         self.due_at = earliest(self.due_at, self.next(random, now));
     }
@@ -113,7 +117,7 @@ impl KeepAlive {
         }
         self.due_at = next;
         self.overdue_at = Some(now + PATIENCE);
-        self.pinged = self.interval.is_some() && (self.promised || !self.deaf);
+        self.pinged = self.interval > 0 && (self.promised || !self.deaf);
         if self.pinged { Act::Ping } else { Act::Ask }
     }
 
@@ -134,9 +138,9 @@ impl KeepAlive {
             return Act::Nothing;
         }
         // Where nobody wants pings, what came meanwhile is answer enough.
-        let quiet = if self.interval.is_none() { self.next(random, heard_at) } else { None };
-        if quiet.is_some_and(|at| at > now) {
-            self.due_at = quiet;
+        let later = if self.interval == 0 { self.next(random, heard_at) } else { None };
+        if later.is_some_and(|at| at > now) {
+            self.due_at = later;
             return Act::Nothing;
         }
         self.ask(random, now)
@@ -144,8 +148,12 @@ impl KeepAlive {
 
     /// At random between 80 % and the whole of the interval from `now` (RFC 5626 §4.4).
     fn next(&self, random: &mut Random, now: Instant) -> Option<Instant> {
-        let seconds = self.interval.or(if self.wanted == Some(0) { None } else { Some(USUAL) })?;
-        let whole = Duration::from_secs(u64::from(seconds)).as_millis();
+        let seconds = match self.interval {
+            0 if self.quiet => return None,
+            0 => USUAL,
+            seconds => seconds,
+        };
+        let whole = u64::from(seconds) * 1000;
         Some(now + Duration::from_millis(whole - random.below(whole / 5 + 1)))
     }
 

@@ -48,9 +48,10 @@ pub(super) fn to_server(
     server.scheme = from.uri.scheme.clone();
     server.port = from.uri.port;
     let mut request = Message::request(method.clone(), server);
+    let from = from.to_string();
     request.push(Name::MaxForwards, "70");
-    request.push(Name::To, NameAddr::new(from.uri.clone()).to_string());
-    request.push(Name::From, from.clone().with_tag(&random.token()).to_string());
+    request.push(Name::From, [&from, ";tag=", &random.token()].concat());
+    request.push(Name::To, from);
     request.push(Name::CallId, call_id);
     request.push(Name::CSeq, CSeq { number, method }.to_string());
     request
@@ -176,14 +177,14 @@ impl Registration {
     fn granted(&self, response: &Message) -> (u32, Option<String>) {
         let contacts = response.addresses(&Name::Contact).unwrap_or_default();
         let ours = &self.contact;
-        let same = |contact: &&NameAddr, name| {
-            let value = ours.params.value(name);
-            value.is_some() && contact.params.value(name) == value
-        };
-        let own = contacts
-            .iter()
-            .find(|contact| contact.uri.equivalent(&ours.uri))
-            .or_else(|| contacts.iter().find(|contact| same(contact, INSTANCE) && same(contact, REG_ID)));
+        let mut own = None;
+        for contact in &contacts {
+            let same = |name| contact.params.value(name) == ours.params.value(name);
+            let instance = own.is_none() && ours.params.contains(INSTANCE) && same(INSTANCE) && same(REG_ID);
+            if instance || contact.uri.equivalent(&ours.uri) {
+                own = Some(contact);
+            }
+        }
         let value = |name| own.and_then(|own| own.params.value(name));
         let granted = value("expires").and_then(|seconds| seconds.parse().ok());
         let granted = granted.or_else(|| response.expires()).unwrap_or(self.expires);
