@@ -318,6 +318,51 @@ fn of_two_answers_the_first_counts_and_none_goes_over_another_connection() {
     scene.is_well();
 }
 
+#[test]
+fn the_same_request_by_another_way_is_merged() {
+    // 3261-8.2.2.2-a
+    let mut scene = Scene::new(12);
+    let message = scene.request(Method::Message, "alice");
+    let first = scene.signed(message.clone());
+    assert!(scene.send(&first).is_empty(), "it is on its way to Alice");
+    let mut other = message.clone();
+    other.set(Name::Via, "SIP/2.0/WS carol.invalid;branch=z9hG4bKother");
+    assert_eq!(scene.answer(other), 482);
+    // With another number it is another request.
+    let mut next = message;
+    next.set(Name::Via, "SIP/2.0/WS carol.invalid;branch=z9hG4bKnext");
+    next.set(Name::CSeq, "77 MESSAGE");
+    let next = scene.signed(next);
+    assert!(scene.send(&next).is_empty());
+}
+
+#[test]
+fn a_subscription_keeps_the_way_that_its_request_came() {
+    // 3261-12.1.1-a 3261-12.1.1-b 6665-4.4.1-f
+    let mut scene = Scene::new(13);
+    let mut subscribe = scene.request(Method::Subscribe, "alice");
+    let rows = ["<sip:p3.example.com;lr;x=y>, <sip:p2.example.com;lr>", "<sip:p1.example.com;lr>"];
+    for row in rows {
+        subscribe.push(Name::RecordRoute, row);
+    }
+    let subscribe = scene.signed(subscribe);
+    let sent = scene.send(&subscribe);
+    let answer = sent.iter().find(|message| message.status() == Some(200)).expect("no 200");
+    assert!(answer.rows(&Name::RecordRoute).eq(rows));
+    assert_eq!(answer.rows(&Name::Contact).count(), 1);
+    let notify = sent
+        .iter()
+        .find(|message| message.method() == Method::Notify && message.is_request())
+        .expect("no NOTIFY");
+    let routes: Vec<&str> = notify.list(&Name::Route).collect();
+    assert_eq!(routes, ["<sip:p3.example.com;lr;x=y>", "<sip:p2.example.com;lr>", "<sip:p1.example.com;lr>"]);
+    assert_eq!(notify.request_uri().unwrap().to_string(), "sip:carol@carol.invalid;transport=ws");
+    assert_eq!(
+        (notify.to().unwrap().tag(), notify.from().unwrap().tag()),
+        (Some("carol"), answer.to().unwrap().tag())
+    );
+}
+
 /// What Carol sends in a good moment: one of each kind.
 fn a_message(
     scene: &mut Scene,
