@@ -108,6 +108,7 @@ impl Page {
             ("instance", "urn:uuid:00000000-0000-4000-8000-000000000001".into()),
             ("expires", 600.into()),
             ("linger", 0.into()),
+            ("window", 16.into()),
             ("userAgent", "test".into()),
             ("trace", false.into()),
             ("webSocket", constructor.into()),
@@ -163,7 +164,8 @@ impl Page {
 
     /// Watches Bob, and answers the SUBSCRIBE, which is returned.
     fn watch(&mut self) -> (u32, Message) {
-        let id = self.core.watch(BOB).unwrap();
+        let id = self.core.watch(BOB, false);
+        self.core.start();
         self.core.pump();
         let subscribe = self.next_sent();
         assert_eq!(subscribe.method(), Method::Subscribe);
@@ -272,7 +274,8 @@ fn a_callback_may_call_back_in() {
     let again = std::rc::Rc::clone(&core);
     let on = Closure::<dyn FnMut(u32)>::new(move |kind: u32| {
         if kind == STATE {
-            again.watch("sip:carol@example.com");
+            again.watch("sip:carol@example.com", false);
+            again.start();
             again.unwatch(id);
             again.recall(id);
             again.pump();
@@ -297,7 +300,8 @@ async fn credentials_come_from_a_promise() {
     let mut page = Page::with("wss://sip.example.com/ws", "sip", true);
     page.open();
     page.host.set_answer(&object(&[("username", "alice".into()), ("secret", strings(&["", "pw"]))]));
-    page.core.watch(BOB).unwrap();
+    page.core.watch(BOB, false);
+    page.core.start();
     page.core.pump();
     let subscribe = page.next_sent();
     let challenge = r#"Digest realm="example.com", nonce="abc", qop="auth", algorithm=SHA-256"#;

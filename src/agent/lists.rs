@@ -8,10 +8,11 @@
 use super::registration::SUPPORTED;
 use super::subscriptions::{Role, SubscriptionId};
 use super::watch::Watch;
+use super::watches::subscription_departs;
 use super::{Agent, Cause, Event, Failure, FailureCode, WatchId, Watching};
 use crate::event::subscriber::{End, Notified, Why};
 use crate::presence::multipart::{self, Part, RELATED};
-use crate::presence::rlmi::{self, RESOURCE_LISTS, RLMI, Resource, State};
+use crate::presence::rlmi::{self, Instance, RESOURCE_LISTS, RLMI, State};
 use crate::presence::{DocumentError, PIDF, Presence, pidf};
 use crate::sip::{Message, Name, Substate, Uri};
 use crate::time::{Duration, Instant};
@@ -122,43 +123,48 @@ impl Agent {
     /// Watches the list `target` that the server keeps. Its members are told under the number of the list; its own
     /// view says how the subscription stands.
     pub fn watch_list(&mut self, target: &Uri, now: Instant) -> WatchId {
-        let id = self.hold(target, Some(WatchId(0)));
-        self.run(now);
+        let id = self.hold(target, true);
+        self.start(now);
         id
     }
 
     /// Watches each of `targets`, with one subscription for all that are new if there is a list server.
     pub fn watch_all(&mut self, targets: &[Uri], now: Instant) -> Vec<WatchId> {
-        let server = self.config.list_server.clone().filter(|_| targets.len() > 1);
-        let list = server.as_ref().map(|_| self.watches.next_id());
-        let ids: Vec<WatchId> = targets.iter().map(|target| self.hold(target, list)).collect();
-        if let (Some(server), Some(id)) = (server, list) {
-            let mut watch = Watch::new(&server, WatchId(0));
-            let list = List { ad_hoc: true, ..List::default() };
-            let members = &mut watch.list.insert(Box::new(list)).members;
-            for member in &ids {
-                if let Some(watch) = self.watches.get(*member).filter(|watch| watch.member_of == Some(id)) {
-                    members.insert(watch.target.address_of_record(), *member);
-                }
-            }
-            let alone = Some(members.len()).filter(|count| *count < 2).and(members.values().next().copied());
-            if let Some(member) = alone {
-                self.go_alone(member);
-            } else if !members.is_empty() {
-                watch.subscription = Some(self.subscribe_watch(&server, id));
-                self.watches.all.insert(id, Box::new(watch));
-            }
-        }
-        self.run(now);
+        let ids = targets.iter().map(|target| self.hold(target, false)).collect();
+        self.start(now);
         ids
     }
 
-    /// A member of a list in a request gets a subscription of its own.
+    /// Begins with the watches that were made by [`Self::hold`] since the last call.
+    pub(crate) fn start(&mut self, now: Instant) {
+        let batch = core::mem::take(&mut self.watches.batch);
+        if let Some(server) = self.config.list_server.clone().filter(|_| batch.len() > 1) {
+            let id = self.watches.next_id();
+            let mut list = List { ad_hoc: true, ..List::default() };
+            for member in batch {
+                if let Some(watch) = self.watches.all.get_mut(&member) {
+                    watch.member_of = Some(id);
+                    list.members.insert(watch.target.address_of_record(), member);
+                }
+            }
+            let mut watch = Watch::new(&server, WatchId(0));
+            watch.list = Some(Box::new(list));
+            self.watches.all.insert(id, Box::new(watch));
+            self.go_alone(id);
+        } else {
+            for id in batch {
+                self.go_alone(id);
+            }
+        }
+        self.run(now);
+    }
+
+    /// A watch gets a subscription of its own.
     pub(super) fn go_alone(&mut self, id: WatchId) {
         self.leave_list(id);
         let Some(watch) = self.watches.get(id) else { return };
         let target = watch.target.clone();
-        let subscription = self.subscribe_watch(&target, id);
+        let subscription = self.subscribe(&target, self.config.expires, Role::Watch(id));
         if let Some(watch) = self.watches.all.get_mut(&id) {
             watch.subscription = Some(subscription);
         }
@@ -229,41 +235,42 @@ impl Agent {
         }
     }
 
-    /// The subscription to a list has ended: says what that means if it is for good. Whether its members go on alone.
+    /// The subscription to a list has ended: if that is for good it is a failure. `true` if the members go on alone.
     pub(super) fn lose_list(&mut self, id: WatchId, end: &End, failure: &mut Option<Failure>) -> bool {
-        let uri = match self.watches.get(id) {
-            Some(watch) if watch.list.is_some() && end.retry_at.is_none() => watch.view.uri.clone(),
-            Some(_) | None => return false,
-        };
+        if end.retry_at.is_some() || self.list(id).is_none() {
+            return false;
+        }
         let Some(mut lost) = failure.clone() else { return false };
-        lost.uri = Some(uri);
         let by_notifier = matches!(end.why, Why::Terminated(_));
         if by_notifier || lost.status == Some(420) {
             lost.code = FailureCode::NoList;
         }
-        if self.disband(id, &lost) {
+        if self.disband(id, &mut lost) {
             return true;
         }
         if by_notifier {
             self.tell(Event::Error(lost));
-        } else if let Some(failure) = failure {
-            failure.code = lost.code;
+        } else {
+            *failure = Some(lost);
         }
         false
     }
 
     /// The watches of a list go on without it, if it was in the request; `false` if it was not.
-    fn disband(&mut self, id: WatchId, failure: &Failure) -> bool {
-        if !self.list(id).is_some_and(|list| list.ad_hoc) {
-            return false;
+    fn disband(&mut self, id: WatchId, failure: &mut Failure) -> bool {
+        let Some(watch) = self.watches.get(id) else { return false };
+        failure.uri = Some(watch.view.uri.clone());
+        let ad_hoc = watch.list.as_ref().is_some_and(|list| list.ad_hoc);
+        if ad_hoc {
+            // It would refuse the next one too.
+            self.config.list_server = None;
+            failure.code = FailureCode::NoList;
+            self.tell(Event::Error(failure.clone()));
+            for member in self.members(id) {
+                self.go_alone(member);
+            }
         }
-        // It would refuse the next one too.
-        self.config.list_server = None;
-        self.tell(Event::Error(Failure { code: FailureCode::NoList, ..failure.clone() }));
-        for member in self.members(id) {
-            self.go_alone(member);
-        }
-        true
+        ad_hoc
     }
 
     /// A NOTIFY of the subscription to a list was accepted.
@@ -276,7 +283,8 @@ impl Agent {
         now: Instant,
     ) {
         let kind = request.header(&Name::ContentType).unwrap_or_default();
-        let says_so = request.list(&Name::Require).any(|tag| tag == EVENTLIST);
+        // Whatever else is required has been refused.
+        let says_so = request.header(&Name::Require).is_some();
         let expires_at = self.subscriptions.get(id).and_then(|s| s.subscriber.expires_at());
         let Some(watch) = self.watches.all.get_mut(&list) else { return };
         let is_list = match request.body.is_empty() {
@@ -287,10 +295,9 @@ impl Agent {
         if !is_list {
             watch.subscription = None;
             watch.stale = watch.known;
-            super::watches::subscription_departs(&mut self.subscriptions, id);
+            subscription_departs(&mut self.subscriptions, id);
             let mut failure = Failure::new(FailureCode::NoList);
-            failure.uri = Some(watch.view.uri.clone());
-            if !self.disband(list, &failure) {
+            if !self.disband(list, &mut failure) {
                 self.fail_watch(list, failure, false);
                 self.echo(list, Cause::Expired);
             }
@@ -349,7 +356,7 @@ impl Agent {
     ) -> Result<(), DocumentError> {
         let limits = self.config.document_limits;
         let parts = multipart::read(kind, body, limits.elements)?;
-        let (root, parts) = parts.split_first().ok_or(DocumentError::Multipart)?;
+        let (root, parts) = parts.split_first().ok_or(DocumentError::Part)?;
         if !multipart::is(&root.kind, RLMI) {
             return Err(DocumentError::Root);
         }
@@ -362,13 +369,13 @@ impl Agent {
         }
         round.gap |= gap;
         round.sweep |= document.full;
-        for resource in &document.resources {
-            let Ok(uri) = Uri::parse(&resource.uri) else {
+        for (uri, instances) in document.resources() {
+            let Ok(uri) = Uri::parse(&uri) else {
                 self.tell_unreadable(round.list, &DocumentError::Attribute("uri"));
                 continue;
             };
             let row = uri.address_of_record();
-            if self.apply_resource(round, &uri, &row, resource, document.full, parts, depth) {
+            if self.apply_resource(round, &uri, &row, &instances, document.full, parts, depth) {
                 let level = self.list(round.list).and_then(|list| list.level(address));
                 if let Some(level) = level.filter(|level| document.full || !level.rows.contains(&row)) {
                     level.rows.push(row);
@@ -385,14 +392,14 @@ impl Agent {
         round: &mut Round,
         uri: &Uri,
         row: &str,
-        resource: &Resource,
+        instances: &[Instance],
         full: bool,
         parts: &[Part<'_>],
         depth: usize,
     ) -> bool {
         let mut found: Option<Presence> = None;
         let mut fault = None;
-        for cid in resource.instances.iter().filter_map(|instance| instance.cid.as_ref()) {
+        for cid in instances.iter().filter_map(|instance| instance.cid.as_ref()) {
             let part = parts.iter().find(|part| part.id == *cid);
             let result = match part {
                 Some(part) if multipart::is(&part.kind, RELATED) => {
@@ -423,7 +430,7 @@ impl Agent {
                 (Err(error), _) => fault = Some(error),
             }
         }
-        let best = resource.instances.iter().min_by_key(|instance| instance.state as u8);
+        let best = instances.iter().min_by_key(|instance| instance.state as u8);
         let state = match best.map(|instance| instance.state) {
             Some(State::Active) | None => Watching::Active,
             Some(State::Pending) => Watching::Pending,
@@ -443,7 +450,7 @@ impl Agent {
         let Some(id) = self.member(round, uri, row) else { return false };
         let reason = best.and_then(|best| best.reason.clone()).filter(|_| state == Watching::Terminated);
         // A row that names no state has none; but part of a state may leave out what has not changed.
-        let is_news = state == Watching::Pending || full || resource.instances.is_empty();
+        let is_news = state == Watching::Pending || full || instances.is_empty();
         let Some(watch) = self.watches.all.get_mut(&id) else { return false };
         let cause = match () {
             () if !watch.known && watch.as_of.is_none_or(|at| round.now.since(at) < YET) => Cause::Initial,
@@ -456,7 +463,7 @@ impl Agent {
             if found.is_some() || (is_news && !is_over) {
                 watch.take(found.map(Rc::new), round.now);
             }
-            watch.known = !(round.anew && resource.instances.is_empty());
+            watch.known = !(round.anew && instances.is_empty());
             watch.as_of = Some(round.now);
         }
         watch.stand(state, reason, None);
@@ -484,9 +491,7 @@ impl Agent {
             return None;
         }
         if self.watches.all.len() >= self.config.watches {
-            let mut failure = Failure::new(FailureCode::TooManyWatches);
-            failure.uri = Some(uri.to_string());
-            self.tell(Event::Error(failure));
+            self.refuse_watch(uri, FailureCode::TooManyWatches);
             return None;
         }
         let id = self.watches.next_id();

@@ -18,6 +18,8 @@ use std::rc::Rc;
 pub(super) struct Watches {
     pub(super) all: LiteMap<WatchId, Box<Watch>>,
     by_address: LiteMap<String, WatchId>,
+    /// Made, and not begun with.
+    pub(super) batch: Vec<WatchId>,
     deadlines: Deadlines,
     next: u32,
 }
@@ -49,14 +51,13 @@ impl Agent {
     /// more begins anew if the subscription has ended for good. A watch that the agent itself refuses is told so and
     /// forgotten: it has no view, and need not be ended.
     pub fn watch(&mut self, target: &Uri, now: Instant) -> WatchId {
-        let id = self.hold(target, None);
-        self.run(now);
+        let id = self.hold(target, false);
+        self.start(now);
         id
     }
 
-    /// A watch of `target`, not yet sent: fed by the list `list`, or by itself. 0: it is a list.
-    pub(super) fn hold(&mut self, target: &Uri, list: Option<WatchId>) -> WatchId {
-        let is_list = list == Some(WatchId(0));
+    /// A watch of `target`, which may be a list; nothing is sent before [`Self::start`].
+    pub(crate) fn hold(&mut self, target: &Uri, is_list: bool) -> WatchId {
         let address = address(target, is_list);
         let refusal = self.refusal(target);
         let known = self.watches.by_address.get(&address).copied();
@@ -73,20 +74,13 @@ impl Agent {
                 let id = self.watches.next_id();
                 let mut watch = Watch::new(target, id);
                 watch.count = 1;
-                watch.member_of = list.filter(|_| !is_list);
                 watch.list = is_list.then(Box::default);
-                if watch.member_of.is_none() {
-                    watch.subscription = Some(self.subscribe_watch(target, id));
-                }
                 self.watches.by_address.insert(address, id);
                 self.watches.all.insert(id, Box::new(watch));
+                self.watches.batch.push(id);
                 id
             }
         }
-    }
-
-    pub(super) fn subscribe_watch(&mut self, target: &Uri, id: WatchId) -> SubscriptionId {
-        self.subscribe(target, self.config.expires, Role::Watch(id))
     }
 
     /// Why nothing can be asked about `target`, if so.
@@ -100,7 +94,7 @@ impl Agent {
         }
     }
 
-    fn refuse_watch(&mut self, target: &Uri, code: FailureCode) -> WatchId {
+    pub(super) fn refuse_watch(&mut self, target: &Uri, code: FailureCode) -> WatchId {
         let id = self.watches.next_id();
         let mut watch = Watch::new(target, id);
         watch.stand(Watching::Terminated, Some(code.as_str().to_owned()), None);
@@ -174,7 +168,7 @@ impl Agent {
         request
     }
 
-    fn subscribe(&mut self, target: &Uri, expires: u32, role: Role) -> SubscriptionId {
+    pub(super) fn subscribe(&mut self, target: &Uri, expires: u32, role: Role) -> SubscriptionId {
         let mut target = target.clone();
         target.clean();
         // A few may renew together.
@@ -411,13 +405,27 @@ impl Agent {
 
     /// Tells the application what is known, if that is news.
     pub(super) fn announce(&mut self, id: WatchId, cause: Cause) {
-        let Some(watch) = self.watches.all.get_mut(&id) else { return };
-        let told_as = watch.told_as;
-        let Some(view) = watch.news(cause) else { return };
+        if self.watches.all.get_mut(&id).is_some_and(|watch| watch.news(cause).is_some()) {
+            self.recount(id);
+        }
+    }
+
+    /// Tells the application what is known of one watch, whether it is news or not.
+    pub(super) fn recount(&mut self, id: WatchId) {
+        let Some(watch) = self.watches.all.get(&id) else { return };
+        let (told_as, view) = (watch.told_as, Rc::clone(&watch.view));
         if told_as == id {
             self.tell(Event::State { watch: id, view });
         } else if told_as.0 > 0 {
             self.tell(Event::Member { list: told_as, view });
+        }
+    }
+
+    /// The same of a watch, then of its members if it is of a list.
+    pub fn recall(&mut self, id: WatchId) {
+        self.recount(id);
+        for member in self.members(id) {
+            self.recount(member);
         }
     }
 

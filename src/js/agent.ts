@@ -281,16 +281,16 @@ export class PresenceAgent extends EventTarget implements Agent {
   }
 
   #start(core: Core, watches: readonly Watch[]): void {
-    const wanted = watches.filter((watch) => this.#watches.get(watch.key) === watch);
-    const ids = wanted[0]?.members === undefined
-      ? core.watch(wanted.map((watch) => watch.uri))
-      : [core.watchList(wanted[0].uri)];
-    wanted.forEach((watch, at) => this.#number(core, watch, ids[at] ?? 0));
+    for (const watch of watches) {
+      if (this.#watches.get(watch.key) === watch) this.#number(core, watch);
+    }
+    core.start();
     core.pump();
   }
 
-  /** The core knows `watch` as `id`. */
-  #number(core: Core, watch: Watch, id: number): void {
+  /** Tells the core of `watch`. */
+  #number(core: Core, watch: Watch): void {
+    const id = core.watch(watch.uri, watch.members !== undefined);
     if (id === 0) {
       const failure = localFailure("bad-address", { uri: watch.uri });
       this.#dispatch("error", failure);

@@ -48,9 +48,9 @@ export interface CoreHost {
 /** A presence agent. A verb only tells it; `pump` acts on what was told. */
 export interface Core {
   pump(): void;
-  /** The numbers of the watches; 0 for an address that cannot be read. */
-  watch(uris: readonly string[]): Uint32Array;
-  watchList(uri: string): number;
+  /** The number of the watch; 0 for an address that cannot be read. After one or several, `start`. */
+  watch(uri: string, list: boolean): number;
+  start(): void;
   recall(watch: number): void;
   unwatch(watch: number): void;
   fetch(uri: string): number | undefined;

@@ -19,11 +19,9 @@ pub enum DocumentError {
     Limit(&'static str),
     /// A media type that is not read here.
     MediaType,
-    /// A multipart body without a boundary or without parts.
-    Multipart,
     /// An attribute that must be there is missing or cannot be read; says which.
     Attribute(&'static str),
-    /// A part that the document names is not there.
+    /// A multipart body without a boundary or parts, or without a part that is named.
     Part,
     /// Documents before this one are missing.
     Version,
@@ -40,7 +38,6 @@ impl fmt::Display for DocumentError {
             Self::Root => ("the document is not of the kind that its media type says", ""),
             Self::Limit(which) => ("the document exceeds a limit: ", *which),
             Self::MediaType => ("the media type is not supported", ""),
-            Self::Multipart => ("the multipart body has no boundary or no parts", ""),
             Self::Attribute(which) => ("an attribute is missing or wrong: ", *which),
             Self::Part => ("a part of the multipart body is missing", ""),
             Self::Version => ("documents before this one are missing", ""),

@@ -81,7 +81,6 @@ impl PatchError {
             DocumentError::Malformed
             | DocumentError::Root
             | DocumentError::MediaType
-            | DocumentError::Multipart
             | DocumentError::Attribute(_)
             | DocumentError::Part
             | DocumentError::Version

@@ -13,25 +13,31 @@ pub const RESOURCE_LISTS: &str = "application/resource-lists+xml";
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:rlmi";
 
 /// Resource list meta-information: one document about one list (RFC 4662 §5.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct List {
-    /// The list.
-    pub uri: String,
+#[derive(Debug)]
+pub struct List<'a> {
     /// One higher with each document.
     pub version: u32,
     /// Whether all resources are named; otherwise only those that changed.
     pub full: bool,
-    /// What is named.
-    pub resources: Vec<Resource>,
+    root: Element<'a>,
 }
 
-/// A resource in a list (RFC 4662 §5.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resource {
-    /// Its address, of any scheme.
-    pub uri: String,
-    /// What the server knows of it; without one, nothing yet.
-    pub instances: Vec<Instance>,
+impl List<'_> {
+    /// The list.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        self.root.attribute("uri").unwrap_or_default()
+    }
+
+    /// The resources that are named (RFC 4662 §5.3): the address of each, of any scheme, and what the server knows of it;
+    /// without an instance, nothing yet. One without an address is left out.
+    pub fn resources(&self) -> impl Iterator<Item = (String, Vec<Instance>)> {
+        self.root.elements().filter(|child| child.name == "resource").filter_map(|resource| {
+            let uri = resource.attribute("uri").filter(|uri| !uri.is_empty())?;
+            let instances = resource.elements().filter(|child| child.name == "instance");
+            Some((uri, instances.map(instance).collect()))
+        })
+    }
 }
 
 /// The subscription of the list server to a resource (RFC 4662 §5.5).
@@ -55,35 +61,22 @@ pub enum State {
     Terminated,
 }
 
-/// Reads a document. A resource without an address is left out.
+/// Reads a document.
 ///
 /// # Errors
 /// [`DocumentError`]: it is no XML, another document, or without a version or `fullState` that can be read.
-pub fn read(bytes: &[u8], limits: &Limits) -> Result<List, DocumentError> {
+pub fn read<'a>(bytes: &'a [u8], limits: &Limits) -> Result<List<'a>, DocumentError> {
     let root = xml::read(bytes, limits, &mut Vec::new())?;
     if root.name != "list" || root.namespace != NAMESPACE {
         return Err(DocumentError::Root);
     }
-    let version = root.attribute("version").and_then(|text| text.parse().ok());
     let full = match root.attribute("fullState").as_deref() {
         Some("true" | "1") => true,
         Some("false" | "0") => false,
         Some(_) | None => return Err(DocumentError::Attribute("fullState")),
     };
-    let mut list = List {
-        uri: root.attribute("uri").unwrap_or_default(),
-        version: version.ok_or(DocumentError::Attribute("version"))?,
-        full,
-        resources: Vec::new(),
-    };
-    for child in root.elements() {
-        let uri = child.attribute("uri").unwrap_or_default();
-        if child.name == "resource" && !uri.is_empty() {
-            let instances = child.elements().filter(|child| child.name == "instance").map(instance);
-            list.resources.push(Resource { uri, instances: instances.collect() });
-        }
-    }
-    Ok(list)
+    let version = root.attribute("version").and_then(|text| text.parse().ok());
+    Ok(List { version: version.ok_or(DocumentError::Attribute("version"))?, full, root })
 }
 
 fn instance(element: &Element<'_>) -> Instance {
@@ -126,8 +119,12 @@ mod tests {
         .concat()
     }
 
-    fn list(attributes: &str, inside: &str) -> Result<List, DocumentError> {
-        read(document(attributes, inside).as_bytes(), &Limits::default())
+    fn list<T>(
+        attributes: &str,
+        inside: &str,
+        look: impl FnOnce(&List<'_>) -> T,
+    ) -> Result<T, DocumentError> {
+        read(document(attributes, inside).as_bytes(), &Limits::default()).map(|list| look(&list))
     }
 
     // 4662-5.2-a 4662-5.3-a 4662-5.4-a 4662-5.5-a 4662-5.5-b 4662-5.5-c
@@ -138,9 +135,13 @@ mod tests {
             </resource><resource uri=\"pres:b@x\"/><resource><instance id=\"1\" state=\"active\" cid=\"q\"/></resource>\
             <resource uri=\"\"/><other uri=\"sip:o@x\"/><resource uri=\"sip:c@x\"><instance id=\"3\" state=\"odd\"/>\
             <instance cid=\"&lt;1.sip:c@x.2>\" state=\"active\"/><instance state=\"terminated\"/></resource>";
-        let list = list("uri=\"sip:friends@x\" version=\"4294967295\" fullState=\"1\"", inside).unwrap();
-        assert_eq!((list.uri.as_str(), list.version, list.full), ("sip:friends@x", u32::MAX, true));
-        let uris: Vec<&str> = list.resources.iter().map(|resource| resource.uri.as_str()).collect();
+        let attributes = "uri=\"sip:friends@x\" version=\"4294967295\" fullState=\"1\"";
+        let (head, rows) = list(attributes, inside, |list| {
+            ((list.uri(), list.version, list.full), list.resources().collect::<Vec<_>>())
+        })
+        .unwrap();
+        assert_eq!(head, ("sip:friends@x".to_owned(), u32::MAX, true));
+        let (uris, instances): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
         assert_eq!(uris, ["sip:a@x", "pres:b@x", "sip:c@x"]);
         let instance = |state, reason: Option<&str>, cid: Option<&str>| Instance {
             state,
@@ -148,13 +149,13 @@ mod tests {
             cid: cid.map(str::to_owned),
         };
         assert_eq!(
-            list.resources[0].instances,
-            [instance(State::Active, None, Some("p@x")), instance(State::Terminated, Some("rejected"), None),]
+            instances[0],
+            [instance(State::Active, None, Some("p@x")), instance(State::Terminated, Some("rejected"), None)]
         );
-        assert_eq!(list.resources[1].instances, []);
+        assert_eq!(instances[1], []);
         // Quirk: `<>` around the identifier.
         assert_eq!(
-            list.resources[2].instances,
+            instances[2],
             [
                 instance(State::Pending, None, None),
                 instance(State::Active, None, Some("1.sip:c@x.2")),
@@ -174,12 +175,11 @@ mod tests {
             ("version=\"1\"", "fullState"),
             ("version=\"1\" fullState=\"TRUE\"", "fullState"),
         ] {
-            assert_eq!(list(attributes, ""), Err(DocumentError::Attribute(wrong)), "{attributes}");
+            assert_eq!(list(attributes, "", |_| ()), Err(DocumentError::Attribute(wrong)), "{attributes}");
         }
         for (word, full) in [("true", true), ("1", true), ("false", false), (" 0 ", false)] {
             let attributes = ["version=\" 7 \" fullState=\"", word, "\""].concat();
-            let list = list(&attributes, "").unwrap();
-            assert_eq!((list.version, list.full), (7, full), "{word}");
+            assert_eq!(list(&attributes, "", |list| (list.version, list.full)), Ok((7, full)), "{word}");
         }
     }
 
@@ -193,12 +193,13 @@ mod tests {
         for text in ["", "<", "list", "\u{0}"] {
             assert_eq!(error(text), DocumentError::Malformed, "{text}");
         }
-        assert_eq!(read(b"\xff", &Limits::default()), Err(DocumentError::Encoding));
+        assert_eq!(read(b"\xff", &Limits::default()).unwrap_err(), DocumentError::Encoding);
         let small = Limits { elements: 2, ..Limits::default() };
         let text =
             document("version=\"0\" fullState=\"1\"", "<resource uri=\"a:b\"/><resource uri=\"a:c\"/>");
-        assert_eq!(read(text.as_bytes(), &small), Err(DocumentError::Limit("elements")));
-        assert_eq!(read(text.as_bytes(), &Limits { bytes: 9, ..small }), Err(DocumentError::Limit("bytes")));
+        for (limits, wrong) in [(small, "elements"), (Limits { bytes: 9, ..small }, "bytes")] {
+            assert_eq!(read(text.as_bytes(), &limits).unwrap_err(), DocumentError::Limit(wrong));
+        }
     }
 
     // 5367-4-a
@@ -230,7 +231,7 @@ mod tests {
             if text.is_char_boundary(at) && text.is_char_boundary(end) {
                 text.replace_range(at..end, splinter);
             }
-            let _ = read(text.as_bytes(), &Limits::default()).map(|list| assert!(list.resources.len() <= 1));
+            let _ = read(text.as_bytes(), &Limits::default()).map(|list| assert!(list.resources().count() <= 1));
         }
     }
 }

@@ -168,7 +168,6 @@ impl Server {
                     | DocumentError::Entity
                     | DocumentError::Root
                     | DocumentError::MediaType
-                    | DocumentError::Multipart
                     | DocumentError::Attribute(_)
                     | DocumentError::Part
                     | DocumentError::Version

@@ -143,31 +143,21 @@ impl Core {
         self.0.pump();
     }
 
-    /// Watches each of `uris`: the numbers of the watches, 0 for a URI that cannot be read.
-    pub fn watch(&self, uris: Vec<String>) -> Vec<u32> {
-        let targets: Vec<Option<Uri>> = uris.iter().map(|uri| Uri::parse(uri).ok()).collect();
-        let good: Vec<Uri> = targets.iter().flatten().cloned().collect();
-        let mut ids = self.0.tell(|agent, now| agent.watch_all(&good, now)).into_iter();
-        targets.iter().map(|target| target.as_ref().and_then(|_| ids.next()).map_or(0, |id| id.0)).collect()
+    /// Watches `uri`, or the list of that address: the number of the watch, 0 if the URI cannot be read. Call
+    /// [`Core::start`] after one or several.
+    pub fn watch(&self, uri: &str, list: bool) -> u32 {
+        let Ok(target) = Uri::parse(uri) else { return 0 };
+        self.0.tell(|agent, _| agent.hold(&target, list)).0
     }
 
-    /// Watches the list `uri`: the number of the watch, 0 if the URI cannot be read.
-    #[wasm_bindgen(js_name = watchList)]
-    pub fn watch_list(&self, uri: &str) -> u32 {
-        let Ok(target) = Uri::parse(uri) else { return 0 };
-        self.0.tell(|agent, now| agent.watch_list(&target, now)).0
+    /// Begins with what is to be watched.
+    pub fn start(&self) {
+        self.0.tell(Agent::start);
     }
 
     /// Tells the host the state of a watch, whether it is news or not; of a list also the states of its members.
     pub fn recall(&self, watch: u32) {
-        let views = self.0.agent.borrow().views(WatchId(watch));
-        for (at, view) in views.into_iter().enumerate() {
-            let watch = WatchId(watch);
-            self.0.announce(match at {
-                0 => Event::State { watch, view },
-                _ => Event::Member { list: watch, view },
-            });
-        }
+        self.0.tell(|agent, _| agent.recall(WatchId(watch)));
     }
 
     /// Ends one watch.
