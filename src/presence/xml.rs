@@ -9,9 +9,8 @@ mod write;
 use super::pidf::Limits;
 use super::vocabulary::Vocabulary;
 use super::{DocumentError, Warning};
-use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
-use quick_xml::events::Event;
+use quick_xml::parser::{ElementParser, Parser};
 pub(super) use write::{Scope, XML, bound, declared, meaning, push_attribute, write, write_document};
 
 /// The namespace of declarations, which stand among the attributes of a document that was read whole.
@@ -204,32 +203,53 @@ fn read_nodes<'a>(
 /// The root element of `text`, and if it is read whole also what stands before and after it.
 fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode, what: Keep) -> Result<Vec<Node<'a>>, DocumentError> {
     let whole = what == Keep::All;
-    let mut reader = Reader::from_str(text);
-    let config = reader.config_mut();
-    config.check_end_names = false;
-    config.allow_dangling_amp = mode == Mode::Lax;
-    config.allow_unmatched_ends = true;
     let mut scope: Scopes<'a> =
         vec![(XML.0, XML.1, Vocabulary::Other), ("xmlns", DECLARATION, Vocabulary::Other)];
     let mut open: Vec<Open<'a>> = Vec::with_capacity(8);
     let mut outside = Vec::new();
     let mut has_root = false;
     let mut count = 0_usize;
-    let mut at = 0;
-    // Where the text that is being read began; references come as events of their own.
-    let mut text_from = None;
-    loop {
-        let event = reader.read_event();
-        let from =
-            core::mem::replace(&mut at, usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX));
-        let source = text.get(from..at).unwrap_or_default();
-        if let (false, Some(start)) = (matches!(event, Ok(Event::Text(_) | Event::GeneralRef(_))), text_from)
+    let mut rest = text;
+    while !rest.is_empty() {
+        if let Some(characters) =
+            take(&mut rest, |rest| place(rest, |byte| byte == b'<').unwrap_or(rest.len()))
+                .filter(|characters| !characters.is_empty())
         {
-            text_from = None;
-            add(&mut open, Node::Text(text.get(start..from).unwrap_or_default()), mode, whole)?;
+            check_references(characters, mode)?;
+            add(&mut open, Node::Text(characters), mode, whole)?;
+            continue;
         }
-        match event {
-            Ok(Event::Start(_) | Event::Empty(_)) => {
+        let (opening, kind) = Markup::of(rest);
+        let Some(source) = kind.take(&mut rest) else {
+            // Laxly, what came before the fault is kept.
+            if mode == Mode::Lax && has_root {
+                break;
+            }
+            return Err(DocumentError::Malformed);
+        };
+        let inside = source.get(opening..source.len() - kind.end().len()).unwrap_or_default();
+        match kind {
+            Markup::Comment if whole => keep(&mut open, &mut outside, Node::Comment(source)),
+            Markup::Instruction if whole && !is_declaration(inside) => {
+                keep(&mut open, &mut outside, Node::Instruction(source));
+            }
+            Markup::Comment | Markup::Instruction => {}
+            Markup::CData => add(&mut open, Node::CData(inside), mode, whole)?,
+            Markup::Declaration if what == Keep::OldValues && !source.contains('[') => {}
+            Markup::Declaration => return Err(DocumentError::Entity),
+            Markup::End => {
+                let name = inside.trim_ascii_end();
+                let depth = open.iter().rposition(|open| open.raw_name == name);
+                if depth.is_none_or(|depth| depth + 1 != open.len()) && mode == Mode::Strict {
+                    return Err(DocumentError::Malformed);
+                }
+                // An unmatched end tag closes up to its start, or is dropped if there is none.
+                while depth.is_some_and(|depth| depth < open.len()) {
+                    let Some(closed) = open.pop() else { break };
+                    close(closed, &mut open, &mut outside, &mut scope);
+                }
+            }
+            Markup::Start => {
                 count += 1;
                 if count > limits.elements {
                     return Err(DocumentError::Limit("elements"));
@@ -243,48 +263,16 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode, what: Keep) -> Result<V
                     }
                     break;
                 }
-                let tag = source.strip_prefix('<').and_then(|tag| tag.strip_suffix('>')).unwrap_or_default();
-                let empty = matches!(event, Ok(Event::Empty(_)));
-                let tag = tag.strip_suffix('/').filter(|_| empty).unwrap_or(tag);
                 has_root = true;
+                let tag = inside.strip_suffix('/').unwrap_or(inside);
                 let lang = open.last().and_then(|open| open.element.lang);
                 let started = start_element(tag, &mut scope, lang, limits, mode, whole)?;
-                if empty {
+                if tag.len() < inside.len() {
                     close(started, &mut open, &mut outside, &mut scope);
                 } else {
                     open.push(started);
                 }
             }
-            Ok(Event::End(end)) => {
-                let name: &str = end.name().0;
-                let depth = open.iter().rposition(|open| open.raw_name == name);
-                if depth.is_none_or(|depth| depth + 1 != open.len()) && mode == Mode::Strict {
-                    return Err(DocumentError::Malformed);
-                }
-                // An unmatched end tag closes up to its start, or is dropped if there is none.
-                while depth.is_some_and(|depth| depth < open.len()) {
-                    let Some(closed) = open.pop() else { break };
-                    close(closed, &mut open, &mut outside, &mut scope);
-                }
-            }
-            Ok(Event::Text(_)) => text_from = text_from.or(Some(from)),
-            Ok(Event::GeneralRef(reference)) => {
-                check_reference(&reference, mode)?;
-                text_from = text_from.or(Some(from));
-            }
-            Ok(Event::CData(_)) => {
-                let inside = source.strip_prefix("<![CDATA[").and_then(|rest| rest.strip_suffix("]]>"));
-                add(&mut open, Node::CData(inside.unwrap_or_default()), mode, whole)?;
-            }
-            Ok(Event::DocType(_)) if what == Keep::OldValues && !source.contains('[') => {}
-            Ok(Event::DocType(_)) => return Err(DocumentError::Entity),
-            Ok(Event::Eof) => break,
-            Ok(Event::Comment(_)) if whole => keep(&mut open, &mut outside, Node::Comment(source)),
-            Ok(Event::PI(_)) if whole => keep(&mut open, &mut outside, Node::Instruction(source)),
-            Ok(Event::Comment(_) | Event::Decl(_) | Event::PI(_)) => {}
-            // Laxly, what came before the fault is kept.
-            Err(_) if mode == Mode::Lax && has_root => break,
-            Err(_) => return Err(DocumentError::Malformed),
         }
     }
     if !open.is_empty() && mode == Mode::Strict {
@@ -294,6 +282,71 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode, what: Keep) -> Result<V
         close(closed, &mut open, &mut outside, &mut scope);
     }
     if has_root { Ok(outside) } else { Err(DocumentError::Malformed) }
+}
+
+/// What begins with `<`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Markup {
+    Start,
+    End,
+    Comment,
+    CData,
+    Instruction,
+    /// DOCTYPE, or what stands in one.
+    Declaration,
+}
+
+impl Markup {
+    /// What `rest` begins with, and how many bytes say so.
+    fn of(rest: &str) -> (usize, Self) {
+        let kinds = [
+            ("</", Self::End),
+            ("<!--", Self::Comment),
+            ("<![CDATA[", Self::CData),
+            ("<?", Self::Instruction),
+            ("<!", Self::Declaration),
+        ];
+        let found = kinds.iter().find(|(opening, _)| rest.starts_with(opening));
+        found.map_or((1, Self::Start), |(opening, kind)| (opening.len(), *kind))
+    }
+
+    /// How it ends.
+    const fn end(self) -> &'static str {
+        match self {
+            Self::Start | Self::End | Self::Declaration => ">",
+            Self::Comment => "-->",
+            Self::CData => "]]>",
+            Self::Instruction => "?>",
+        }
+    }
+
+    /// Takes all of it off `rest`; `None` if it has no end.
+    fn take<'a>(self, rest: &mut &'a str) -> Option<&'a str> {
+        let bytes = rest.as_bytes();
+        let end = self.end().as_bytes();
+        let at = match self {
+            Self::Start => ElementParser::Outside.feed(bytes),
+            // A declaration is refused, whatever is in it.
+            Self::End | Self::Comment | Self::CData | Self::Instruction | Self::Declaration => {
+                bytes.windows(end.len()).position(|window| window == end)
+            }
+        }?;
+        take(rest, |_| at + end.len())
+    }
+}
+
+/// Takes so many bytes off `rest`.
+fn take<'a>(rest: &mut &'a str, count: impl FnOnce(&str) -> usize) -> Option<&'a str> {
+    let (taken, behind) = rest.split_at_checked(count(rest))?;
+    *rest = behind;
+    Some(taken)
+}
+
+/// Whether an instruction is the declaration of XML.
+fn is_declaration(inside: &str) -> bool {
+    inside
+        .strip_prefix("xml")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_whitespace()))
 }
 
 fn close<'a>(closed: Open<'a>, open: &mut [Open<'a>], outside: &mut Vec<Node<'a>>, scope: &mut Scopes<'a>) {
@@ -346,8 +399,8 @@ fn check_reference(name: &str, mode: Mode) -> Result<(), DocumentError> {
     Err(DocumentError::Entity)
 }
 
-/// An attribute's value: no `<`, and references that are known.
-fn check_value(value: &str, mode: Mode) -> Result<(), DocumentError> {
+/// Text or an attribute's value: no `<`, and references that are known.
+fn check_references(value: &str, mode: Mode) -> Result<(), DocumentError> {
     if !value.bytes().any(|byte| matches!(byte, b'<' | b'&')) {
         return Ok(());
     }
@@ -430,7 +483,7 @@ fn start_element<'a>(
         if count > limits.attributes {
             return Err(DocumentError::Limit("attributes"));
         }
-        check_value(value, mode)?;
+        check_references(value, mode)?;
         let (prefix, name) = split_name(key);
         if value.len() > limits.inherited && (prefix == "xmlns" || key == "xmlns" || key == "xml:lang") {
             return Err(DocumentError::Limit("inherited"));
