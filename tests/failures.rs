@@ -26,7 +26,7 @@ fn refused(status: u16, challenge: &str) -> Failure {
     page.respond(&subscribe, status, &[(Name::WwwAuthenticate, challenge)]);
     let failure = told(&page);
     let subscription = &page.view(id).subscription;
-    assert_eq!(subscription.failure.as_ref(), Some(&failure));
+    assert_eq!(subscription.failure.as_deref(), Some(&failure));
     assert_eq!((subscription.retry_at, failure.status), (failure.retry_at, Some(status)));
     failure
 }
@@ -38,7 +38,7 @@ fn terminated(state: &str) -> Failure {
     assert_eq!(page.notify(&subscribe, &["terminated", state].concat(), ""), 200);
     assert!(page.failures().is_empty(), "{state}");
     let view = page.view(id);
-    let failure = view.subscription.failure.clone().unwrap();
+    let failure = (**view.subscription.failure.as_ref().unwrap()).clone();
     assert_eq!(view.subscription.state, Watching::Terminated);
     assert_eq!((view.subscription.retry_at, &view.subscription.reason), (failure.retry_at, &failure.reason));
     assert_eq!(view.stale, failure.code != FailureCode::Invariant);
@@ -119,7 +119,7 @@ fn reach(code: FailureCode) -> Failure {
             page.disconnect();
             page.seconds(100);
             let failure = page.told().iter().find_map(|view| view.subscription.failure.clone()).unwrap();
-            assert_eq!((failure.reason, failure.code), (None, FailureCode::Expired));
+            assert_eq!((failure.reason.as_deref(), failure.code), (None, FailureCode::Expired));
             terminated(";reason=timeout")
         }
         FailureCode::Deactivated => terminated(";reason=deactivated"),
@@ -179,7 +179,7 @@ fn reach(code: FailureCode) -> Failure {
             let subscribe = page.next_sent();
             page.respond(&subscribe, 420, &[(Name::Unsupported, "eventlist")]);
             let failure = told(&page);
-            assert_eq!(page.view(id).subscription.failure.as_ref(), Some(&failure));
+            assert_eq!(page.view(id).subscription.failure.as_deref(), Some(&failure));
             failure
         }
         FailureCode::Closed => {

@@ -149,7 +149,7 @@ pub struct SubscriptionView {
     /// Why it ended: the notifier's reason, or a failure's code.
     pub reason: Option<String>,
     /// The same in full, once it has ended.
-    pub failure: Option<Failure>,
+    pub failure: Option<Rc<Failure>>,
     /// When it ends if it is not refreshed.
     pub expires: Option<Instant>,
     /// When it is tried again.

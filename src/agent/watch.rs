@@ -25,7 +25,7 @@ pub(super) struct Watch {
     pub(super) subscription: Option<SubscriptionId>,
     pub(super) state: Watching,
     pub(super) reason: Option<String>,
-    pub(super) failure: Option<Failure>,
+    pub(super) failure: Option<Rc<Failure>>,
     pub(super) expires: Option<Instant>,
     pub(super) retry_at: Option<Instant>,
     pub(super) stale: bool,

@@ -100,7 +100,7 @@ impl Agent {
         watch.stand(Watching::Terminated, Some(code.as_str().to_owned()), None);
         let mut failure = Failure::new(code);
         failure.uri = Some(watch.view.uri.clone());
-        watch.failure = Some(failure.clone());
+        watch.failure = Some(Rc::new(failure.clone()));
         if code != FailureCode::Closed {
             self.tell(Event::Error(failure));
         }
@@ -396,7 +396,7 @@ impl Agent {
         let reason =
             if by_notifier { failure.reason.clone() } else { Some(failure.code.as_str().to_owned()) };
         watch.stand(Watching::Terminated, reason, failure.retry_at);
-        watch.failure = Some(failure.clone());
+        watch.failure = Some(Rc::new(failure.clone()));
         if !by_notifier && failure.code != FailureCode::Expired {
             self.tell(Event::Error(failure));
         }

@@ -1,6 +1,6 @@
 //! Where redirections lead one request (RFC 3261 §8.1.3.4). May use: `sip`.
 
-use crate::sip::{Message, Name, NameAddr, Scheme, Uri};
+use crate::sip::{Message, Name, Scheme, Uri};
 
 /// Addresses that redirections may lead one request to.
 const MOST: usize = 8;
@@ -17,9 +17,10 @@ impl Targets {
     /// none that leaves TLS.
     pub(super) fn learn(&mut self, response: &Message, origin: &Uri) {
         let mut contacts = response.addresses(&Name::Contact).unwrap_or_default();
-        // Picked one by one: to sort so few would be more code than all the rest.
-        while let Some(best) = best(&contacts) {
-            let mut uri = contacts.remove(best).uri;
+        // The text of a q sorts as its value does.
+        contacts.sort_by(|a, b| b.params.value("q").unwrap_or("1").cmp(a.params.value("q").unwrap_or("1")));
+        for contact in contacts {
+            let mut uri = contact.uri;
             uri.clean();
             let fits = uri.is_secure() || (uri.scheme == Scheme::Sip && !origin.is_secure());
             let is_new = !uri.equivalent(origin) && !self.all.iter().any(|known| known.equivalent(&uri));
@@ -35,16 +36,4 @@ impl Targets {
         self.tried += 1;
         Some(uri)
     }
-}
-
-/// The first of those with the highest q, whose text sorts as its value does.
-fn best(contacts: &[NameAddr]) -> Option<usize> {
-    let mut best = None;
-    for (at, contact) in contacts.iter().enumerate() {
-        let q = contact.params.value("q").unwrap_or("1");
-        if best.is_none_or(|(_, highest)| q > highest) {
-            best = Some((at, q));
-        }
-    }
-    best.map(|(at, _)| at)
 }

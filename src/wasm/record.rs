@@ -69,7 +69,7 @@ impl Record {
             Watching::Terminated => 3,
         });
         self.optional(view.subscription.reason.as_deref());
-        self.result(view.subscription.failure.as_ref());
+        self.result(view.subscription.failure.as_deref());
         self.instant(view.subscription.expires);
         self.instant(view.subscription.retry_at);
         self.word(u32::from(view.stale));
