@@ -418,3 +418,22 @@ fn wished_rates_are_in_each_subscribe_and_in_no_answer() {
     page.receive(&notify.to_bytes());
     assert_eq!(page.next_sent().header(&Name::Event), None);
 }
+
+#[test]
+fn a_redirection_to_very_many_places_leads_to_eight() {
+    // 3261-8.1.3.4-a 3261-8.1.3.4-b
+    let (mut page, id, subscribe) = Page::trying();
+    let contacts: Vec<String> = (0..6000).map(|n| format!("<sip:{n}@example.net>;q=0.{}", n % 10)).collect();
+    page.respond(&subscribe, 300, &[(Name::Contact, &contacts.join(","))]);
+    for n in 0..8 {
+        let next = page.next_sent();
+        assert_eq!(
+            next.request_uri().unwrap().to_string(),
+            format!("sip:{}9@example.net", if n == 0 { String::new() } else { n.to_string() })
+        );
+        page.respond(&next, 404, &[]);
+    }
+    assert_eq!(page.view(id).subscription.reason.as_deref(), Some("not-found"));
+    page.seconds(1000);
+    assert!(page.is_silent());
+}
