@@ -82,6 +82,22 @@ fn another_try_of_a_refresh_names_what_is_known_by_then() {
     }
 }
 
+#[test]
+fn outside_a_dialog_nothing_is_known_even_if_a_notify_came_first() {
+    let (mut page, _, subscribe) = Page::trying();
+    assert_eq!(
+        page.deliver(&tagged(&subscribe, 1, "active;expires=600", "one", &pidf(BOB, "busy", ""))),
+        200
+    );
+    page.respond(
+        &subscribe,
+        401,
+        &[(Name::WwwAuthenticate, "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"")],
+    );
+    let again = page.next_sent();
+    assert_eq!((again.to().unwrap().tag(), condition(&again)), (None, vec![]));
+}
+
 // 5839-5.3-b
 #[test]
 fn equal_tags_of_two_presentities_have_nothing_to_do_with_each_other() {

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Page, pidf};
-use sip_presence::agent::{Credentials, Failure, FailureCode, FailureSource, Watching};
+use sip_presence::agent::{Credentials, Event, Failure, FailureCode, FailureSource, Watching};
 use sip_presence::presence::{PublishedState, Status};
 use sip_presence::sip::auth::Secret;
 use sip_presence::sip::{Name, Uri};
@@ -120,6 +120,8 @@ fn reach(code: FailureCode) -> Failure {
             page.seconds(100);
             let failure = page.told().iter().find_map(|view| view.subscription.failure.clone()).unwrap();
             assert_eq!((failure.reason.as_deref(), failure.code), (None, FailureCode::Expired));
+            let errors = page.events.iter().filter(|event| matches!(event, Event::Error(_)));
+            assert_eq!(errors.count(), 0, "to expire is no error");
             terminated(";reason=timeout")
         }
         FailureCode::Deactivated => terminated(";reason=deactivated"),
