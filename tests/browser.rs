@@ -107,6 +107,8 @@ impl Page {
             ("register", false.into()),
             ("instance", "urn:uuid:00000000-0000-4000-8000-000000000001".into()),
             ("expires", 600.into()),
+            ("route", "".into()),
+            ("rates", "".into()),
             ("linger", 0.into()),
             ("window", 16.into()),
             ("userAgent", "test".into()),
