@@ -76,7 +76,7 @@ const steps = [
   ["wasm tests in Node", cargo(
     "test", "--target", "wasm32-unknown-unknown", "--features", "server", "--locked",
     "--test", "presence", "--test", "subscriber", "--test", "subscriber_states", "--test", "conditional", "--test", "failures",
-    "--test", "torture", "--test", "agent", "--test", "requests", "--test", "hostile", "--test", "hostile_server")],
+    "--test", "torture", "--test", "agent", "--test", "requests", "--test", "session", "--test", "hostile", "--test", "hostile_server")],
   ["wasm tests in Chromium", browser(() => show("wasm-pack", [
     "test", "--headless", "--chrome", "--mode", "no-install", ...(chromedriver ? ["--chromedriver", chromedriver] : []),
     "--", "--test", "browser", "--locked",

@@ -49,7 +49,13 @@ impl Dialog {
 
     /// The next request of `method`: Request-URI, Route, To, From, Call-ID, CSeq, Max-Forwards (RFC 3261 §12.2.1.1).
     pub fn request(&mut self, method: Method) -> Message {
-        let number = self.next_sequence();
+        self.next_sequence();
+        self.numbered(method, self.local_sequence)
+    }
+
+    /// The request of `method` with this CSeq number.
+    #[must_use]
+    pub fn numbered(&self, method: Method, number: u32) -> Message {
         let strict = self.routes.first().filter(|first| !first.uri.params.contains("lr"));
         let uri = strict.map_or(&self.remote_target, |first| &first.uri).clone();
         let skip = usize::from(strict.is_some());

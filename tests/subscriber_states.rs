@@ -722,6 +722,9 @@ fn leaving_ends_with_204_or_any_refusal_or_timer_n_or_the_connection() {
         if status.is_none() {
             page.seconds(2);
             page.connect();
+            // It is over; what was perhaps not heard is said once more.
+            let again = page.next_sent();
+            assert_eq!((again.call_id(), again.expires()), (leave.call_id(), Some(0)));
         }
         assert!(page.is_silent());
         assert_eq!(page.notify(&subscribe, "active;expires=600", ""), 481, "{status:?}");

@@ -98,6 +98,7 @@ impl Agent {
         let Some(subscription) = self.subscriptions.get_mut(id) else { return };
         match subscription.subscriber.handle_notify(request, &mut self.random, now) {
             Ok(notified) => {
+                self.session.changed |= notified.anew || notified.end.is_some();
                 let gruu = self.gruu(now).map(str::to_owned);
                 let rows =
                     [(Name::Contact, gruu.as_deref().unwrap_or_default()), (Name::Supported, SUPPORTED)];

@@ -17,6 +17,7 @@ mod output;
 mod publication;
 mod registration;
 mod requests;
+mod session;
 mod subscriptions;
 mod watch;
 mod watches;
@@ -40,6 +41,7 @@ use link::Link;
 use publication::Publication;
 use registration::Registration;
 use requests::{Job, Parked};
+use session::Session;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use subscriptions::Subscriptions;
@@ -64,6 +66,7 @@ pub struct Agent {
     publication: Publication,
     subscriptions: Subscriptions,
     watches: Watches,
+    session: Session,
     outputs: VecDeque<Output>,
     /// When the server was last heard: what is known was true then.
     heard_at: Instant,
@@ -114,6 +117,7 @@ impl Agent {
             publication,
             subscriptions: Subscriptions::default(),
             watches: Watches::default(),
+            session: Session::default(),
             outputs: VecDeque::new(),
             heard_at: now,
             closing: None,
@@ -192,13 +196,15 @@ impl Agent {
         // The machines are told one by one below; the transactions have nobody else to tell.
         drop(self.transactions.handle_disconnected());
         self.keep_alive.handle_disconnected();
+        self.session.handle_disconnected();
+        self.part(false);
         self.publication.publisher.handle_disconnected();
         if let Some(registration) = &mut self.registration {
             registration.handle_disconnected();
         }
         self.lose_subscriptions(&failure);
         if self.closing.is_some() {
-            self.finish();
+            self.finish(now);
             return;
         }
         if failure.code != FailureCode::ConnectionLost {
@@ -221,7 +227,7 @@ impl Agent {
             return;
         }
         if self.closing.is_some_and(|at| at <= now) {
-            self.finish();
+            self.finish(now);
             return;
         }
         if self.link.is_stuck(now) {
@@ -364,7 +370,7 @@ impl Agent {
     }
 
     /// The last act.
-    fn finish(&mut self) {
+    fn finish(&mut self, now: Instant) {
         let failure = Failure::new(FailureCode::Closed);
         for request in self.publication.settle_all() {
             self.tell(Event::Published { request, result: Err(failure.clone()) });
@@ -375,6 +381,10 @@ impl Agent {
         }
         self.link.close();
         self.closing = None;
+        if !self.registration.as_ref().is_some_and(Registration::is_held) {
+            self.session.register = None;
+        }
+        self.save(now);
         self.parked.clear();
         drop(self.transactions.handle_disconnected());
         self.tell(Event::Connection(ConnectionState::Closed { reason: None }));
@@ -384,6 +394,7 @@ impl Agent {
     /// Sends whatever is ready, while the connection and the window allow it.
     fn run(&mut self, now: Instant) {
         if self.link.is_online() {
+            self.send_letters(now);
             if let Some(register) = self.registration.as_mut().and_then(|r| r.next_request(&mut self.random))
             {
                 self.send_registration(register, now);
@@ -400,11 +411,14 @@ impl Agent {
                 self.tell(Event::Published { request, result: Ok(()) });
             }
         }
+        if self.session.poll_timeout().is_some_and(|at| at <= now) {
+            self.save(now);
+        }
         let settled = self.subscriptions.is_empty()
             && withdrawn
             && !self.registration.as_ref().is_some_and(Registration::is_held);
         if self.closing.is_some() && (settled || !self.link.is_online()) {
-            self.finish();
+            self.finish(now);
         }
     }
 
@@ -472,6 +486,7 @@ impl Agent {
             (self.publication.publisher.poll_timeout().filter(|_| online), "PUBLISH"),
             (self.subscriptions.poll_timeout(), "SUBSCRIBE"),
             (self.watches.poll_timeout(), "watch"),
+            (self.session.poll_timeout(), "session"),
         ]
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))

@@ -79,6 +79,8 @@ pub enum Event {
         /// What was learnt, or why nothing.
         result: Result<Rc<View>, Failure>,
     },
+    /// What [`super::Agent::restore`] is to be given at the next load of this tab; "" for nothing. It holds no password.
+    Session(String),
     /// [`super::Agent::close`] is done. After it comes only the answer, [`super::FailureCode::Closed`], to each `watch`,
     /// `fetch`, `publish` and `unpublish` of an agent that is closed.
     Closed,

@@ -15,6 +15,8 @@ pub(super) enum Owner {
     Publication,
     Registration,
     Subscription(SubscriptionId),
+    /// See `session.rs`.
+    Letter,
 }
 
 /// A request in an open transaction.
@@ -59,6 +61,14 @@ impl Agent {
         self.registration.as_ref().and_then(|registration| registration.gruu(now))
     }
 
+    /// A request of `session.rs`.
+    pub(super) fn send_letter(&mut self, mut request: Message, now: Instant) {
+        if request.header(&Name::Contact).is_none() {
+            request.set(Name::Contact, self.contact.to_string());
+        }
+        self.send(Owner::Letter, request, Attempt::default(), now);
+    }
+
     /// Puts on what every request has, and opens its transaction.
     fn send(&mut self, owner: Owner, mut request: Message, attempt: Attempt, now: Instant) {
         // A dialog has a route set of its own, even if that is empty (RFC 3261 §12.1).
@@ -79,6 +89,10 @@ impl Agent {
             request.set(Name::UserAgent, self.config.user_agent.clone());
         }
         self.authentication.authorize(&mut request, &mut self.random);
+        self.session.changed = true;
+        if owner == Owner::Registration {
+            self.session.register = Some(request.clone());
+        }
         let token = self.random.token();
         let mut sent = request.clone();
         self.transactions.start(&mut sent, &token, Job { owner, request, attempt }, now);
@@ -100,6 +114,7 @@ impl Agent {
 
     /// A final response came.
     pub(super) fn handle_final(&mut self, mut job: Job, response: &Message, now: Instant) {
+        self.session.changed = true;
         match response.status() {
             Some(401 | 407) if !self.is_outdated(&job) => {
                 match self.authentication.handle_challenge(&job.request, response, &mut job.attempt) {
@@ -133,6 +148,7 @@ impl Agent {
                 self.subscriptions.settle(id);
                 next
             }
+            Owner::Letter => self.session.next(job.request.call_id()),
         };
         if let Some(next) = next {
             self.send(job.owner, next, job.attempt, now);
@@ -181,6 +197,7 @@ impl Agent {
                 let update = subscription.subscriber.handle_response(request, response, random, now);
                 self.handle_subscription(id, job, update, Some(response), code, now);
             }
+            Owner::Letter => self.session.settle(&job.request),
         }
     }
 
@@ -197,6 +214,7 @@ impl Agent {
                 let update = subscription.subscriber.handle_no_answer(&job.request, &mut self.random, now);
                 self.handle_subscription(id, job, update, None, None, now);
             }
+            Owner::Letter => self.session.settle(&job.request),
         }
     }
 

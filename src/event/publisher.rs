@@ -199,6 +199,31 @@ impl Publisher {
         request
     }
 
+    /// The PUBLISH that withdraws what is published, for a page that goes away: what is wished stays so. None while
+    /// another is on its way, for the entity-tag is not known then (RFC 3903 §4).
+    pub fn withdraw(&mut self, random: &mut Random) -> Option<Message> {
+        if self.sent.is_some() || self.tag.is_none() {
+            return None;
+        }
+        let request = self.request(Operation::Remove, random);
+        self.sent = None;
+        Some(request)
+    }
+
+    /// The entity-tag of what is published; "" if there is none.
+    #[must_use]
+    pub fn tag(&self) -> &str {
+        self.tag.as_deref().unwrap_or_default()
+    }
+
+    /// Takes over what was published with this entity-tag before; "" for nothing. The next wish modifies it; if the
+    /// server has forgotten it, 412 says so.
+    pub fn adopt(&mut self, tag: &str) {
+        if !tag.is_empty() {
+            self.tag = Some(tag.to_owned());
+        }
+    }
+
     /// `request` once more, with the next CSeq and without credentials (RFC 3261 §22.2).
     pub fn again(&mut self, request: &Message) -> Message {
         self.sequence = self.sequence.saturating_add(1);

@@ -13,6 +13,8 @@
 //! The machine is pulled: when [`Subscriber::is_ready`], ask for [`Subscriber::next_request`] as soon as there is
 //! room for a transaction. Contact, credentials and Via are put on by the owner. May use: `dialog`, `sip`, `random`.
 
+mod farewell;
+
 use super::Backoff;
 use super::targets::Targets;
 use crate::dialog::{self, Dialog};
@@ -272,21 +274,6 @@ impl Subscriber {
         request.push(Name::CallId, self.call_id.clone());
         request.push(Name::CSeq, CSeq { number: self.sequence, method: Method::Subscribe }.to_string());
         request
-    }
-
-    /// The application does not want it any more. What is to be said is sent as [`Self::next_request`]; the answer to
-    /// whether it is over at once.
-    pub fn leave(&mut self) -> Option<End> {
-        self.wanted = false;
-        match self.state {
-            State::Idle => Some(self.finish()),
-            State::Pending | State::Active => {
-                self.state = State::Leaving;
-                self.ready = true;
-                None
-            }
-            State::NotifyWait | State::Leaving | State::Over => None,
-        }
     }
 
     /// What the last NOTIFY brought is not known: the next SUBSCRIBE asks for it whatever its entity-tag.

@@ -6,9 +6,9 @@
  */
 import { type Core, type CoreHost, type CoreOptions, Kind, type Load } from "./core.js";
 import { localFailure, PresenceError } from "./failure.js";
-import { releaseInstance } from "./instance.js";
 import { checkAddress, checkCredentials, checkOptions, checkPublication } from "./options.js";
 import { Record } from "./record.js";
+import { type Session, takeSession } from "./session.js";
 import type {
   Agent, AgentEventMap, AgentOptions, ConnectionInfo, CredentialsProvider, Explanation, Failure, PresenceState,
   PublishOptions, WatchCallback,
@@ -81,7 +81,9 @@ export class PresenceAgent extends EventTarget implements Agent {
   readonly #unknown = new Map<string, PresenceState>();
   readonly #ended = new AbortController();
   readonly #credentials: CredentialsProvider | undefined;
-  readonly #options: CoreOptions;
+  readonly #options: Omit<CoreOptions, "instance">;
+  readonly #taken: Promise<Session>;
+  #session: Session | undefined;
   #connection: ConnectionInfo = Object.freeze({ state: "connecting", attempt: 0 });
   #core: Core | undefined;
   /** Why there will be no core any more. */
@@ -95,11 +97,14 @@ export class PresenceAgent extends EventTarget implements Agent {
     super();
     this.#options = checkOptions(options);
     this.#credentials = options.credentials;
-    load(options.wasm).then((Core) => {
+    this.#taken = takeSession(this.#options.aor);
+    Promise.all([load(options.wasm), this.#taken]).then(([Core, session]) => {
       if (this.#failure !== undefined) return;
+      this.#session = session;
       const seed = crypto.getRandomValues(new Uint8Array(32));
-      this.#core = new Core(this.#options, this.#host(), seed);
+      this.#core = new Core({ ...this.#options, instance: session.instance }, this.#host(), seed);
       this.#core.trace(this.#trace);
+      this.#restore(this.#core);
       this.#listen();
       for (const act of this.#waiting.splice(0)) act();
       this.#core.pump();
@@ -165,6 +170,9 @@ export class PresenceAgent extends EventTarget implements Agent {
         else request?.resolve(kind === Kind.Fetched ? record.state() : undefined);
         break;
       }
+      case Kind.Session:
+        this.#session?.save(record.text(), this.#options.expires);
+        break;
       case Kind.Closed:
         this.#handleClosed();
         break;
@@ -204,7 +212,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     if (this.#failure !== undefined) return;
     this.#failure = failure;
     this.#ended.abort();
-    releaseInstance(this.#options.instance);
+    void this.#taken.then((session) => session.end());
     for (const act of this.#waiting.splice(0)) act();
     for (const watch of [...this.#watches.values()]) this.#refuse(watch, failure);
     const reason = failure.code === "closed" ? {} : { reason: failure };
@@ -214,16 +222,39 @@ export class PresenceAgent extends EventTarget implements Agent {
     }
   }
 
-  /** A page that sleeps has no timers; a page that wakes looks at the clock at once. */
+  #restore(core: Core): void {
+    const text = this.#session?.load();
+    if (text !== undefined) core.restore(text);
+  }
+
+  /**
+   * A page that sleeps has no timers; a page that wakes looks at the clock at once. A page that goes away may come back
+   * from the back/forward cache, where another page of the tab may have been in its place.
+   */
   #listen(): void {
     const { signal } = this.#ended;
-    const wake = (online: boolean) => () => {
-      this.#core?.wake(online);
-      this.#core?.pump();
-    };
-    globalThis.addEventListener?.("online", wake(true), { signal });
-    globalThis.addEventListener?.("pageshow", wake(false), { signal });
-    globalThis.document?.addEventListener("visibilitychange", wake(false), { signal });
+    const on = (target: EventTarget | undefined, type: string, act: (core: Core, event: Event) => void): void =>
+      target?.addEventListener?.(type, (event) => {
+        const core = this.#core;
+        if (core === undefined) return;
+        act(core, event);
+        core.pump();
+      }, { signal });
+    on(globalThis, "online", (core) => core.wake(true));
+    on(globalThis.document, "visibilitychange", (core) => core.wake(false));
+    on(globalThis, "pagehide", (core) => {
+      core.suspend();
+      core.pump();
+      this.#session?.leave();
+    });
+    on(globalThis, "pageshow", (core, event) => {
+      const { persisted } = event as PageTransitionEvent;
+      if (persisted) {
+        this.#session?.retake();
+        this.#restore(core);
+      }
+      core.wake(persisted);
+    });
   }
 
   get connection(): ConnectionInfo {

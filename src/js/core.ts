@@ -36,7 +36,7 @@ export interface CoreOptions {
 }
 
 /** The kinds of events, in the order of `src/wasm/page.rs`. */
-export const enum Kind { State, Connection, Error, Trace, Settled, Fetched, Closed, Member }
+export const enum Kind { State, Connection, Error, Trace, Settled, Fetched, Closed, Member, Session }
 
 /** Who hears of events. No method may throw. */
 export interface CoreHost {
@@ -58,6 +58,8 @@ export interface Core {
   unpublish(): number;
   explain(watch: number, uri: string): string[] | undefined;
   wake(online: boolean): void;
+  restore(text: string): void;
+  suspend(): void;
   trace(on: boolean): void;
   close(): void;
   release(): void;

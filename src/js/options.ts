@@ -1,6 +1,5 @@
 /** Checks what the application passes. A wrong argument throws a TypeError that names the argument and what to give. */
 import type { CoreCredentials, CoreOptions } from "./core.js";
-import { instance } from "./instance.js";
 import { STATUSES } from "./record.js";
 import type { AgentOptions, Credentials, PublishOptions, Rates } from "./types.js";
 
@@ -102,7 +101,7 @@ function checkRates({ minInterval, maxInterval, adaptiveMinRate }: Rates = {}): 
 }
 
 /** Checks the options of `createAgent` and fills in the defaults. */
-export function checkOptions(options: AgentOptions): CoreOptions {
+export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance"> {
   if (typeof options !== "object" || options === null) wrong("createAgent takes an object with server and aor");
   const servers = [options.server].flat().map((url) => checkServer(url, options.allowInsecure === true));
   if (servers.length === 0) wrong("server: give at least one WebSocket URL");
@@ -132,7 +131,6 @@ export function checkOptions(options: AgentOptions): CoreOptions {
     asks: typeof credentials === "function",
     authorizationServers,
     register: options.register === true,
-    instance: instance(options.aor),
     expires,
     keepAlive: checkNumber("keepAlive", options.keepAlive, 0, undefined),
     route: checkRoute(options.route),

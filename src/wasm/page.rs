@@ -91,6 +91,7 @@ enum Kind {
     Fetched,
     Closed,
     Member,
+    Session,
 }
 
 /// An agent with its connection. A verb only tells the agent; call [`Core::pump`] after it.
@@ -199,6 +200,16 @@ impl Core {
     /// The page is awake, or with `online` the network is back.
     pub fn wake(&self, online: bool) {
         self.0.tell(|agent, now| if online { agent.handle_online(now) } else { agent.handle_awake(now) });
+    }
+
+    /// What the tab has kept of an earlier load; from now on it is told what to keep.
+    pub fn restore(&self, text: &str) {
+        self.0.agent.borrow_mut().restore(text);
+    }
+
+    /// The page goes away, perhaps for ever: everything is ended without waiting for answers.
+    pub fn suspend(&self) {
+        self.0.tell(Agent::suspend);
     }
 
     /// Whether messages are told as traces.
@@ -348,6 +359,10 @@ impl Shell {
                 (Kind::Fetched, request.0)
             }
             Event::Challenged(challenged) => return self.ask(challenged),
+            Event::Session(text) => {
+                record.text(&text);
+                (Kind::Session, 0)
+            }
             Event::Closed => (Kind::Closed, 0),
         };
         self.handle(kind, id, &record);

@@ -24,13 +24,14 @@ const TYPES = {
  * @param {string} root
  * @param {object} [options]
  * @param {Record<string, string | Uint8Array>} [options.files] pages made by the test, by path (`/page.html`); they come first
+ * @param {string} [options.cache] the Cache-Control of every answer; with `no-store` no page enters the back/forward cache
  * @param {string} [options.csp] the Content-Security-Policy of every answer
  * @returns {Promise<{ url: string, port: number, close(): Promise<void> }>} `url` has no slash at its end
  */
-export async function serveStatic(root, { files = {}, csp } = {}) {
+export async function serveStatic(root, { files = {}, cache = "no-store", csp } = {}) {
   const base = resolve(root);
   const server = createServer(async (request, response) => {
-    const headers = { "cache-control": "no-store", ...(csp && { "content-security-policy": csp }) };
+    const headers = { "cache-control": cache, ...(csp && { "content-security-policy": csp }) };
     const refuse = (status) => response.writeHead(status, headers).end();
     if (request.method !== "GET" && request.method !== "HEAD") return refuse(405);
     let path;

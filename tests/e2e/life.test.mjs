@@ -1,0 +1,225 @@
+/** The life of a page: its tab is closed, reloaded, duplicated, crashes, sleeps, goes into the back/forward cache. */
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { createAgent } from "sip-presence";
+import { startServer } from "sip-presence/server";
+import { WebSocket } from "ws";
+import { launch, missing } from "../common/chromium.mjs";
+import { startRelay } from "../common/relay.mjs";
+import { serveStatic } from "../common/static.mjs";
+import { until } from "../common/wait.mjs";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const WATCHES = 50;
+const names = Array.from({ length: WATCHES }, (_, number) => `user${number}`);
+const users = Object.fromEntries(["watcher", ...names].map((name) => [name, "pw"]));
+const config = { domain: "example.test", users, rules: { default: "allow" }, notifyInterval: 0 };
+const addressOf = (name) => `sip:${name}@example.test`;
+
+const html = (title) => `<!doctype html><meta charset="utf-8"><title>${title}</title><link rel="icon" href="data:,">`;
+/** Opens an agent as the address of the page says. */
+const SCRIPT = `<script type="module">
+import { createAgent } from "/pkg/index.js";
+const ask = new URLSearchParams(location.search);
+const count = Number(ask.get("watches") ?? 1);
+const agent = createAgent({
+  server: ask.get("server"), aor: "sip:watcher@example.test", credentials: { username: "watcher", password: "pw" },
+  register: ask.has("register"), expires: Number(ask.get("expires") ?? 3600),
+});
+const states = new Map();
+const history = [];
+if (ask.has("status")) agent.publish({ status: ask.get("status") });
+agent.addEventListener("connection", ({ detail }) => history.push(detail.state));
+agent.watch(Array.from({ length: count }, (_, n) => "sip:user" + n + "@example.test"), (state, uri) => {
+  states.set(uri, state);
+  if (uri === "sip:user0@example.test") history.push(state.stale ? "stale" : state.status);
+});
+globalThis.life = {
+  agent, history, states,
+  fresh: () => [...states.values()].filter((s) => s.subscription.state === "active" && !s.stale).length,
+};
+</script>`;
+const FILES = { "/page.html": html("life") + SCRIPT, "/other.html": html("other") };
+
+/** What a request says, in short. */
+const head = (text) => ({
+  method: text.split(" ", 1)[0], callId: /^Call-ID: *(\S+)/m.exec(text)?.[1], cseq: /^CSeq: *(.+?)\r$/m.exec(text)?.[1],
+  expires: /^Expires: *(\d+)/m.exec(text)?.[1], status: Number(/^SIP\/2\.0 (\d+)/.exec(text)?.[1] ?? 0),
+});
+
+describe("the life of a page", { skip: missing }, () => {
+  let browser, server, site;
+  before(async () => {
+    // Its default is a browser without back/forward cache.
+    browser = await launch({ ignoreDefaultArgs: ["--disable-back-forward-cache"] });
+    server = await startServer(config);
+    site = await serveStatic(root, { files: FILES, cache: "no-cache" });
+  });
+  after(async () => {
+    await browser?.close();
+    await site?.close();
+    await server?.close();
+  });
+
+  const addressFor = (relay, more = {}) =>
+    `${site.url}/page.html?${new URLSearchParams({ server: relay.url, ...more })}`;
+
+  /** A tab of its own, with an agent that is fresh. */
+  async function open(t, relay, more = {}) {
+    const context = await browser.newContext();
+    t.after(() => context.close());
+    const page = await context.newPage();
+    await page.goto(addressFor(relay, more));
+    await fresh(page, Number(more.watches ?? 1));
+    return page;
+  }
+
+  const fresh = (page, count) => until(() => page.evaluate(() => globalThis.life?.fresh() ?? 0).then((n) => n === count), `${count} fresh`);
+
+  async function relayFor(t, options) {
+    const relay = await startRelay(server.url, options);
+    t.after(() => relay.close());
+    return relay;
+  }
+
+  const sent = (relay, method) => relay.messages.filter(({ direction, text }) => direction === "up" && text.startsWith(`${method} `)).map(({ text, link }) => ({ ...head(text), text, link }));
+  const received = (relay) => relay.messages.filter(({ direction }) => direction === "down").map(({ text, link }) => ({ ...head(text), text, link }));
+
+  /** The Call-IDs of subscriptions that the server has confirmed and not ended. */
+  function live(relay) {
+    const calls = new Set();
+    for (const { text, method, callId } of received(relay)) {
+      if (method !== "NOTIFY") continue;
+      if (/^Subscription-State: *terminated/mi.test(text)) calls.delete(callId);
+      else calls.add(callId);
+    }
+    return calls;
+  }
+
+  test("closing a tab leaves no live subscription, by what it says and not by its socket", async (t) => {
+    const relay = await relayFor(t, { hold: true });
+    const page = await open(t, relay, { watches: WATCHES, register: "", status: "busy" });
+    await until(() => received(relay).some(({ cseq, status }) => status === 200 && cseq?.endsWith("PUBLISH")), "the publication");
+    const calls = live(relay);
+    assert.equal(calls.size, WATCHES);
+    const before = relay.messages.length;
+    await page.close();
+    await until(() => live(relay).size === 0, () => `${live(relay).size} live subscriptions`, 2000);
+    const ends = sent(relay, "SUBSCRIBE").filter(({ expires }) => expires === "0");
+    assert.deepEqual(new Set(ends.map(({ callId }) => callId)), calls);
+    assert.equal(ends.length, WATCHES, "once each");
+    const answers = () => relay.messages.slice(before).filter(({ direction }) => direction === "down").map(({ text }) => head(text)).filter(({ status }) => status > 0);
+    await until(() => answers().length === WATCHES + 2, "answers");
+    const accepted = (method) => answers().filter(({ status, cseq }) => status === 200 && cseq.endsWith(method)).length;
+    assert.deepEqual(["SUBSCRIBE", "PUBLISH", "REGISTER"].map(accepted), [WATCHES, 1, 1]);
+    // What the server thinks, asked from outside: nobody is told any more.
+    const user0 = createAgent({ server: server.url, aor: addressOf("user0"), credentials: { username: "user0", password: "pw" }, webSocket: WebSocket });
+    t.after(() => user0.close());
+    const told = relay.messages.length;
+    await user0.publish({ status: "away" });
+    await user0.unpublish();
+    assert.equal(relay.messages.length, told);
+  });
+
+  // 5626-4.1-a 7118-B.1-c
+  test("a reload keeps the name of the device and leaves no subscription behind", async (t) => {
+    const relay = await relayFor(t, { hold: true });
+    const page = await open(t, relay, { watches: 5, register: "", status: "busy" });
+    await until(() => received(relay).some(({ cseq, status }) => status === 200 && cseq?.endsWith("PUBLISH")), "the publication");
+    const old = live(relay);
+    await page.reload();
+    await fresh(page, 5);
+    await until(() => live(relay).size === 5, () => `${live(relay).size} live subscriptions`);
+    assert.ok([...live(relay)].every((callId) => !old.has(callId)));
+    const instance = ({ text }) => /\+sip\.instance="<(.+?)>"/.exec(text)?.[1];
+    const names = new Set(sent(relay, "REGISTER").map(instance).filter((name) => name !== undefined));
+    assert.equal(names.size, 1, [...names].join());
+    // The contact of the old load is removed, that of the new one is not.
+    const contacts = sent(relay, "REGISTER").map(({ text, expires }) => [/^Contact: *<sip:([^@]+)/m.exec(text)[1], expires]);
+    const last = new Map(contacts);
+    assert.deepEqual([...last.values()].sort(), ["0", "3600"]);
+  });
+
+  test("a tab that crashed ends its old dialogs at the next load, and takes its publication over", async (t) => {
+    const relay = await relayFor(t, { hold: true });
+    const page = await open(t, relay, { watches: WATCHES, status: "busy" });
+    await until(async () => {
+      const kept = await page.evaluate(() => sessionStorage.getItem("sip-presence:session:1:sip:watcher@example.test"));
+      return kept.match(/SUBSCRIBE sip:/g)?.length === WATCHES;
+    }, "the session to be kept");
+    const old = live(relay);
+    assert.equal(old.size, WATCHES);
+    const cdp = await page.context().newCDPSession(page);
+    const crashed = new Promise((resolve) => page.once("crash", resolve));
+    cdp.send("Page.crash").catch(() => {});
+    await until(crashed, "the crash");
+    assert.equal(live(relay).size, WATCHES, "nothing was said");
+    // Playwright has given the page up.
+    await cdp.send("Page.navigate", { url: addressFor(relay, { watches: 1, status: "away" }) });
+    await until(() => received(relay).some(({ method, link }) => method === "NOTIFY" && link === 1), "the new subscription");
+    await until(() => [...old].every((callId) => !live(relay).has(callId)), () => `${live(relay).size} live subscriptions`);
+    assert.equal(live(relay).size, 1);
+    const published = () => sent(relay, "PUBLISH").filter(({ link }) => link === 1);
+    await until(() => published().length === 2, "the publication, and once more with credentials");
+    const tag = received(relay).findLast(({ text, link }) => link === 0 && /^SIP-ETag:/m.test(text)).text.match(/^SIP-ETag: *(\S+)/m)[1];
+    for (const { text } of published()) assert.ok(text.includes(`SIP-If-Match: ${tag}`), text);
+    const answers = () => received(relay).filter(({ cseq, link }) => link === 1 && cseq?.endsWith("PUBLISH")).map(({ status }) => status);
+    await until(() => answers().length === 2, "the answer");
+    assert.equal(answers()[1], 200, "modified");
+  });
+
+  test("a duplicated tab is a device of its own and leaves the dialogs of its original alone", async (t) => {
+    const relay = await relayFor(t);
+    const page = await open(t, relay, { watches: 3, register: "" });
+    const key = "sip-presence:session:1:sip:watcher@example.test";
+    await until(() => page.evaluate((key) => sessionStorage.getItem(key)?.includes("SUBSCRIBE sip:"), key), "the session to be kept");
+    const old = live(relay);
+    // A window that a page opens has a copy of its storage, as a duplicated tab has.
+    const [copy] = await Promise.all([
+      page.waitForEvent("popup"),
+      page.evaluate((url) => { window.open(url); }, addressFor(relay, { watches: 3, register: "" })),
+    ]);
+    await fresh(copy, 3);
+    assert.ok(await copy.evaluate((key) => sessionStorage.getItem(key)?.includes("SUBSCRIBE sip:"), key), "it was copied");
+    assert.equal(live(relay).size, 6);
+    assert.ok([...old].every((callId) => live(relay).has(callId)));
+    assert.equal(await page.evaluate(() => globalThis.life.fresh()), 3);
+    const instances = sent(relay, "REGISTER").map(({ text, link }) => [link, /\+sip\.instance="<(.+?)>"/.exec(text)[1]]);
+    assert.notEqual(new Map(instances).get(0), new Map(instances).get(1));
+    // Neither ends the other when it is closed.
+    await copy.close();
+    await until(() => live(relay).size === 3, "the copy to be gone");
+    assert.ok([...old].every((callId) => live(relay).has(callId)));
+  });
+
+  test("a page in the back/forward cache is subscribed to nothing, and begins anew when it is back", async (t) => {
+    const relay = await relayFor(t, { hold: true });
+    const page = await open(t, relay, { watches: 5, register: "", status: "busy" });
+    await page.evaluate(() => { globalThis.mark = "the same page"; });
+    const old = live(relay);
+    await page.goto(`${site.url}/other.html`);
+    await until(() => live(relay).size === 0, () => `${live(relay).size} live subscriptions`, 2000);
+    await page.goBack({ waitUntil: "commit" });
+    const reasons = await page.evaluate(() => JSON.stringify(performance.getEntriesByType("navigation")[0].notRestoredReasons));
+    assert.equal(await page.evaluate(() => globalThis.mark), "the same page", `it came out of the cache: ${reasons}`);
+    const stale = await page.evaluate(() => globalThis.life.history.includes("stale"));
+    assert.ok(stale, "it knew that it did not know");
+    await fresh(page, 5);
+    assert.equal(live(relay).size, 5);
+    assert.ok([...live(relay)].every((callId) => !old.has(callId)));
+    assert.equal(await page.evaluate(() => globalThis.life.agent.connection.state), "online");
+  });
+
+  test("a page that is back ends what another page of its tab left behind", async (t) => {
+    const relay = await relayFor(t, { hold: true });
+    const page = await open(t, relay, { watches: 2 });
+    await page.goto(addressFor(relay, { watches: 3 }));
+    await fresh(page, 3);
+    assert.equal(live(relay).size, 3);
+    await page.goBack({ waitUntil: "commit" });
+    await fresh(page, 2);
+    await until(() => live(relay).size === 2, () => `${live(relay).size} live subscriptions`);
+  });
+});
