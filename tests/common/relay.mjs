@@ -10,6 +10,7 @@ import { WebSocket, WebSocketServer } from "ws";
  *   the connections of pages
  * @property {import("ws").WebSocket[]} pages the pages' ends, by `link`
  * @property {() => void} cut ends all connections at once, as a crash of the server would
+ * @property {(no: boolean) => void} refuse whether connections are refused from now on
  * @property {() => Promise<void>} close
  */
 
@@ -21,7 +22,8 @@ import { WebSocket, WebSocketServer } from "ws";
  * @returns {Promise<Relay>}
  */
 export async function startRelay(upstream, { hold = false } = {}) {
-  const acceptor = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: () => "sip" });
+  let refused = false;
+  const acceptor = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols: () => "sip", verifyClient: () => !refused });
   await once(acceptor, "listening");
   const [messages, pages, servers] = [[], [], []];
   acceptor.on("connection", (page) => {
@@ -48,6 +50,7 @@ export async function startRelay(upstream, { hold = false } = {}) {
   return {
     url: `ws://127.0.0.1:${acceptor.address().port}/`,
     messages, pages, cut,
+    refuse: (no) => { refused = no; },
     close: () => {
       cut();
       return new Promise((resolve) => { acceptor.close(() => resolve()); });

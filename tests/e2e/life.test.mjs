@@ -1,12 +1,14 @@
 /** The life of a page: its tab is closed, reloaded, duplicated, crashes, sleeps, goes into the back/forward cache. */
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createAgent } from "sip-presence";
 import { startServer } from "sip-presence/server";
 import { WebSocket } from "ws";
-import { launch, missing } from "../common/chromium.mjs";
+import { bareTab, launch, missing } from "../common/chromium.mjs";
 import { startRelay } from "../common/relay.mjs";
 import { serveStatic } from "../common/static.mjs";
 import { until } from "../common/wait.mjs";
@@ -50,10 +52,14 @@ const head = (text) => ({
 });
 
 describe("the life of a page", { skip: missing }, () => {
-  let browser, server, site;
+  let browser, port, server, site;
   before(async () => {
     // Its default is a browser without back/forward cache.
-    browser = await launch({ ignoreDefaultArgs: ["--disable-back-forward-cache"] });
+    const probe = createServer().listen(0, "127.0.0.1");
+    await once(probe, "listening");
+    ({ port } = probe.address());
+    await new Promise((resolve) => { probe.close(resolve); });
+    browser = await launch({ ignoreDefaultArgs: ["--disable-back-forward-cache"], args: [`--remote-debugging-port=${port}`] });
     server = await startServer(config);
     site = await serveStatic(root, { files: FILES, cache: "no-cache" });
   });
@@ -77,6 +83,12 @@ describe("the life of a page", { skip: missing }, () => {
   }
 
   const fresh = (page, count) => until(() => page.evaluate(() => globalThis.life?.fresh() ?? 0).then((n) => n === count), `${count} fresh`);
+
+  function publisher(t) {
+    const agent = createAgent({ server: server.url, aor: addressOf("user0"), credentials: { username: "user0", password: "pw" }, webSocket: WebSocket });
+    t.after(() => agent.close());
+    return agent;
+  }
 
   async function relayFor(t, options) {
     const relay = await startRelay(server.url, options);
@@ -115,8 +127,7 @@ describe("the life of a page", { skip: missing }, () => {
     const accepted = (method) => answers().filter(({ status, cseq }) => status === 200 && cseq.endsWith(method)).length;
     assert.deepEqual(["SUBSCRIBE", "PUBLISH", "REGISTER"].map(accepted), [WATCHES, 1, 1]);
     // What the server thinks, asked from outside: nobody is told any more.
-    const user0 = createAgent({ server: server.url, aor: addressOf("user0"), credentials: { username: "user0", password: "pw" }, webSocket: WebSocket });
-    t.after(() => user0.close());
+    const user0 = publisher(t);
     const told = relay.messages.length;
     await user0.publish({ status: "away" });
     await user0.unpublish();
@@ -221,5 +232,84 @@ describe("the life of a page", { skip: missing }, () => {
     await page.goBack({ waitUntil: "commit" });
     await fresh(page, 2);
     await until(() => live(relay).size === 2, () => `${live(relay).size} live subscriptions`);
+  });
+
+  test("a page that slept past expiry is right again by itself, and says in between that it does not know", async (t) => {
+    const relay = await relayFor(t, { hold: true });
+    const page = await open(t, relay, { watches: 5 });
+    const old = live(relay);
+    const user0 = publisher(t);
+    await user0.publish({ status: "away" });
+    await until(() => page.evaluate(() => globalThis.life.history.includes("away")), "away");
+    // The clock of a machine that wakes has jumped; its timers stood still.
+    await page.evaluate(() => {
+      const { now } = Date;
+      Date.now = () => now.call(Date) + 2 * 3_600_000;
+      globalThis.life.history.length = 0;
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
+    await until(() => live(relay).size > 5, "new subscriptions");
+    await fresh(page, 5);
+    assert.ok([...live(relay)].filter((callId) => !old.has(callId)).length === 5, "all anew");
+    const history = await page.evaluate(() => globalThis.life.history);
+    assert.ok(history.includes("stale"), history.join());
+    assert.ok(history.every((word) => ["stale", "away", "online"].includes(word)), history.join());
+    await user0.publish({ status: "busy" });
+    await until(() => page.evaluate(() => globalThis.life.history.includes("busy")), "busy");
+    await user0.unpublish();
+  });
+
+  test("a clock that is set back stops nothing", async (t) => {
+    const relay = await relayFor(t);
+    const page = await open(t, relay, { watches: 2, expires: 12 });
+    await page.evaluate(() => {
+      const { now } = Date;
+      Date.now = () => now.call(Date) - 3_600_000;
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
+    const before = sent(relay, "SUBSCRIBE").length;
+    await until(() => sent(relay, "SUBSCRIBE").length >= before + 2, "the refreshes at half of 12 s");
+    await fresh(page, 2);
+    assert.ok(await page.evaluate(() => !globalThis.life.history.includes("stale")));
+  });
+
+  test("a page that is frozen past expiry is right again when it thaws", async (t) => {
+    const relay = await relayFor(t);
+    const user0 = publisher(t);
+    await user0.publish({ status: "away" });
+    const tab = await bareTab(port, addressFor(relay, { watches: 3, expires: 10 }));
+    t.after(() => tab.close());
+    const last = () => tab.evaluate("globalThis.life?.history.at(-1)");
+    await until(async () => await last() === "away", "away");
+    await tab.send("Page.setWebLifecycleState", { state: "frozen" });
+    const before = sent(relay, "SUBSCRIBE").length;
+    await until(() => received(relay).filter(({ text }) => /^Subscription-State: *terminated;reason=timeout/mi.test(text)).length === 3,
+      "the server to give the subscriptions up", 60_000);
+    assert.equal(sent(relay, "SUBSCRIBE").length, before, "it was asleep");
+    await user0.publish({ status: "busy" });
+    assert.equal(await last(), "away");
+    await tab.send("Page.setWebLifecycleState", { state: "active" });
+    await until(async () => await last() === "busy", "busy");
+    await until(async () => await tab.evaluate("globalThis.life.fresh()") === 3, "3 fresh");
+    const history = await tab.evaluate("globalThis.life.history.slice(globalThis.life.history.indexOf('away') + 1).join()");
+    assert.match(history, /stale/, "it said that it did not know");
+    await user0.unpublish();
+  });
+
+  test("a page notices that the network is back", async (t) => {
+    const relay = await relayFor(t);
+    const page = await open(t, relay, { watches: 3 });
+    relay.refuse(true);
+    relay.cut();
+    await until(() => page.evaluate(() => globalThis.life.fresh()).then((n) => n === 0), "stale");
+    // Until the waits are long.
+    await until(() => page.evaluate(() => globalThis.life.agent.connection.attempt).then((n) => n >= 3), "three attempts", 60_000);
+    relay.refuse(false);
+    const retryAt = await page.evaluate(() => {
+      dispatchEvent(new Event("online"));
+      return globalThis.life.agent.connection.state;
+    });
+    assert.equal(retryAt, "connecting", "at once");
+    await fresh(page, 3);
   });
 });
