@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { checkSizes } from "./size.mjs";
-import { CHROMIUMS, ensureBuildTools, ensurePackages, ensureTestTools, environment, output, root, say } from "./tools.mjs";
+import { CHROMIUMS, ensureBuildTools, ensurePackages, ensureTestTools, environment, output, root, say, shell } from "./tools.mjs";
 
 ensurePackages();
 ensureBuildTools();
@@ -39,7 +39,7 @@ function count(line) {
 /** Runs a program with its output shown and counted; resolves to whether it succeeded. */
 function show(program, args) {
   return new Promise((resolve) => {
-    const child = spawn(program, args, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, args, { cwd: root, env, shell, stdio: ["ignore", "pipe", "pipe"] });
     for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
       let rest = "";
       from.setEncoding("utf8");

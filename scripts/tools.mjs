@@ -23,6 +23,9 @@ export const environment = {
     .join(delimiter),
 };
 
+/** On Windows npm and what it installs are scripts, which only a shell runs. */
+export const shell = process.platform === "win32";
+
 /** Says what is being done. */
 export function say(text) {
   console.log(`\n== ${text}`);
@@ -32,7 +35,7 @@ export function say(text) {
 export function run(program, args, options = {}) {
   const { env, ...others } = options;
   const result = spawnSync(program, args, {
-    cwd: root, stdio: ["ignore", "inherit", "inherit"], env: { ...environment, ...env }, ...others,
+    cwd: root, stdio: ["ignore", "inherit", "inherit"], env: { ...environment, ...env }, shell, ...others,
   });
   if (result.error) throw new Error(`${program} cannot be run: ${result.error.message}`);
   if (result.status !== 0) throw new Error(`${program} ${args.join(" ")} failed (${result.status ?? result.signal})`);
@@ -42,7 +45,7 @@ export function run(program, args, options = {}) {
 export function output(program, args, { env } = {}) {
   try {
     return execFileSync(program, args, {
-      cwd: root, env: { ...environment, ...env }, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"],
+      cwd: root, env: { ...environment, ...env }, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], shell,
     });
   } catch {
     return undefined;
