@@ -17,6 +17,7 @@ wasm_bindgen_test_configure!(run_in_browser);
 #[wasm_bindgen(inline_js = r#"
 export class TestHost {
     constructor() { this.events = []; this.answer = undefined; this.on = undefined; this.ignore = () => {}; }
+    guard(callback) { return callback; }
     handle(kind, id, words, text) {
         this.events.push([kind, id, Array.from(words), text]);
         this.on?.(kind);

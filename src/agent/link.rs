@@ -117,11 +117,14 @@ impl Link {
         random: &mut Random,
         now: Instant,
     ) -> Failure {
+        // What the server closes for on purpose would only happen again (RFC 6455 §7.4).
+        let refused = matches!(code, 1002 | 1003 | 1007..=1010 | 4000..=4999);
         // A server that closes what it has opened, and says nothing in between, is as good as none.
-        if kind != FailureCode::ConnectionLost || self.backoff.failures() > 0 {
+        if kind != FailureCode::ConnectionLost || refused || self.backoff.failures() > 0 {
             self.server = (self.server + 1) % self.servers.len().max(1);
         }
-        let retry_at = now + self.backoff.next(FIRST_WAIT, LONGEST_WAIT, random);
+        let first_wait = if refused && self.server == 0 { LONGEST_WAIT } else { FIRST_WAIT };
+        let retry_at = now + self.backoff.next(first_wait, LONGEST_WAIT, random);
         self.state = State::Waiting { retry_at };
         let mut failure = Failure::new(kind);
         failure.status = Some(code).filter(|code| *code != 0);

@@ -207,7 +207,8 @@ impl Agent {
             self.finish(now);
             return;
         }
-        if failure.code != FailureCode::ConnectionLost {
+        // 1009: what was sent is larger than the server takes.
+        if failure.code != FailureCode::ConnectionLost || failure.status == Some(1009) {
             // The wish stays and is sent when there is a connection; who waits shall not wait for ever.
             for request in self.publication.settle_all() {
                 self.tell(Event::Published { request, result: Err(failure.clone()) });

@@ -66,6 +66,23 @@ function isOver({ subscription }: PresenceState): boolean {
   return subscription.state === "terminated" && subscription.retryAt === undefined;
 }
 
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** One listener for all loops that end with a signal: hosts warn of many. */
+const loops = new WeakMap<AbortSignal, Set<() => void>>();
+
+function loopsOf(signal: AbortSignal): Set<() => void> {
+  let ends = loops.get(signal);
+  if (ends === undefined) {
+    const all = new Set<() => void>();
+    signal.addEventListener("abort", () => { for (const end of [...all]) end(); }, { once: true });
+    loops.set(signal, ends = all);
+  }
+  return ends;
+}
+
 /** A state when there will be no other: what was known may be old from now on. */
 function ended(state: PresenceState, failure: Failure): PresenceState {
   const subscription = Object.freeze({ state: "terminated", reason: failure.code, failure } as const);
@@ -90,6 +107,8 @@ export class PresenceAgent extends EventTarget implements Agent {
   #failure: Failure | undefined;
   #waiting: (() => void)[] = [];
   #trace = false;
+  /** Of a closed agent. */
+  readonly #explanations = new Map<string, Explanation>();
   #closing: Promise<void> | undefined;
   #handleClosed = (): void => {};
 
@@ -102,16 +121,52 @@ export class PresenceAgent extends EventTarget implements Agent {
       if (this.#failure !== undefined) return;
       this.#session = session;
       const seed = crypto.getRandomValues(new Uint8Array(32));
-      this.#core = new Core({ ...this.#options, instance: session.instance }, this.#host(), seed);
+      const options = { ...this.#options, instance: session.instance, webSocket: this.#sockets() };
+      const core = new Core(options, this.#host(), seed);
+      this.#core = new Proxy(core, {
+        get: (target, name) => {
+          const method = Reflect.get(target, name) as (...args: unknown[]) => unknown;
+          return (...args: unknown[]) => this.#attempt(() => method.apply(target, args));
+        },
+      });
       this.#core.trace(this.#trace);
       this.#restore(this.#core);
       this.#listen();
       for (const act of this.#waiting.splice(0)) act();
       this.#core.pump();
     }).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#end(localFailure("module", { reason }));
+      this.#end(localFailure("module", { reason: textOf(error) }));
     });
+  }
+
+  /** What goes into the core goes through here: after an exception nothing that it says can be relied on. */
+  #attempt<T>(act: () => T): T | undefined {
+    try {
+      return act();
+    } catch (error) {
+      const core = this.#core;
+      this.#core = undefined;
+      this.#end(localFailure("library", { reason: textOf(error) }));
+      core?.release();
+      return undefined;
+    }
+  }
+
+  /** A constructor as the core needs it: of the application's own WebSockets, whose events are guarded. */
+  #sockets(): unknown {
+    const Given = this.#options.webSocket as new (...args: unknown[]) => object;
+    const attempt = (act: () => unknown): unknown => this.#attempt(act);
+    return function open(url: string, protocol: string): object {
+      // The package `ws` would keep a process alive for 30 seconds after it; others do not look at it.
+      return new Proxy(new Given(url, protocol, { closeTimeout: 1000 }), {
+        get: (target, name) => {
+          const value: unknown = Reflect.get(target, name);
+          return typeof value === "function" ? value.bind(target) as unknown : value;
+        },
+        set: (target, name, value: unknown) =>
+          Reflect.set(target, name, typeof value === "function" ? (event: unknown) => attempt(() => value(event)) : value),
+      });
+    };
   }
 
   /** Does `act` when the module is there, or `refuse` when there is or will be none. */
@@ -134,10 +189,11 @@ export class PresenceAgent extends EventTarget implements Agent {
           const answer = typeof provide === "function" ? await provide(new Record(words, text).challenge()) : provide;
           return answer === undefined ? undefined : checkCredentials(answer);
         } catch (error) {
-          report(error);
+          this.#dispatch("error", localFailure("no-credentials", { reason: textOf(error) }));
           return undefined;
         }
       },
+      guard: (callback) => () => this.#attempt(callback),
       ignore: () => {},
     };
   }
@@ -214,7 +270,10 @@ export class PresenceAgent extends EventTarget implements Agent {
     this.#ended.abort();
     void this.#taken.then((session) => session.end());
     for (const act of this.#waiting.splice(0)) act();
+    for (const { reject } of this.#requests.values()) reject(new PresenceError(failure));
+    this.#requests.clear();
     for (const watch of [...this.#watches.values()]) this.#refuse(watch, failure);
+    this.#handleClosed();
     const reason = failure.code === "closed" ? {} : { reason: failure };
     if (failure.code !== "closed") this.#dispatch("error", failure);
     if (this.#connection.state !== "closed") {
@@ -322,6 +381,7 @@ export class PresenceAgent extends EventTarget implements Agent {
   /** Tells the core of `watch`. */
   #number(core: Core, watch: Watch): void {
     const id = core.watch(watch.uri, watch.members !== undefined);
+    if (this.#failure !== undefined) return;
     if (id === 0) {
       const failure = localFailure("bad-address", { uri: watch.uri });
       this.#dispatch("error", failure);
@@ -360,37 +420,47 @@ export class PresenceAgent extends EventTarget implements Agent {
     core.unwatch(id);
   }
 
-  changes(uri: string, options: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<PresenceState> {
-    return this.#changes(checkAddress(uri), options.signal);
-  }
-
   /** A loop that is slower than the changes sees the newest state, not each one. */
-  async * #changes(uri: string, signal: AbortSignal | undefined): AsyncGenerator<PresenceState, undefined> {
+  changes(uri: string, { signal }: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<PresenceState> {
+    checkAddress(uri);
+    const signals = [this.#ended.signal, ...(signal === undefined ? [] : [signal])];
+    const done: IteratorResult<PresenceState, undefined> = { done: true, value: undefined };
+    const waiting: ((result: IteratorResult<PresenceState, undefined>) => void)[] = [];
     let newest: PresenceState | undefined;
-    let wake = (): void => {};
-    const rouse = (): void => wake();
-    const ends = [this.#ended.signal, ...(signal === undefined ? [] : [signal])];
-    if (ends.some((end) => end.aborted)) return undefined;
-    for (const end of ends) end.addEventListener("abort", rouse);
-    const unwatch = this.watch(uri, (state) => {
-      newest = state;
-      wake();
-    });
-    try {
-      while (!ends.some((end) => end.aborted)) {
-        if (newest === undefined) {
-          await new Promise<void>((resolve) => { wake = resolve; });
-        } else {
-          const state = newest;
-          newest = undefined;
-          yield state;
-        }
-      }
-      return undefined;
-    } finally {
-      unwatch();
-      for (const end of ends) end.removeEventListener("abort", rouse);
-    }
+    let isOver = false;
+    let unwatch: (() => void) | undefined;
+    const end = (): void => {
+      isOver = true;
+      for (const one of signals) loopsOf(one).delete(end);
+      for (const resolve of waiting.splice(0)) resolve(done);
+      unwatch?.();
+    };
+    const begin = (): void => {
+      if (signals.some((one) => one.aborted)) return end();
+      for (const one of signals) loopsOf(one).add(end);
+      unwatch = this.watch(uri, (state) => {
+        const resolve = waiting.shift();
+        if (resolve === undefined) newest = state;
+        else resolve({ done: false, value: state });
+      });
+    };
+    return {
+      next: () => new Promise((resolve) => {
+        if (unwatch === undefined && !isOver) begin();
+        const value = newest;
+        newest = undefined;
+        if (isOver) resolve(done);
+        else if (value !== undefined) resolve({ done: false, value });
+        else waiting.push(resolve);
+      }),
+      return: () => {
+        end();
+        return Promise.resolve(done);
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
   }
 
   snapshot(uri: string): PresenceState {
@@ -452,7 +522,9 @@ export class PresenceAgent extends EventTarget implements Agent {
   }
 
   explain(uri: string): Explanation {
-    const id = this.#source(checkAddress(uri))?.id;
+    const last = this.#explanations.get(checkAddress(uri));
+    if (last !== undefined) return last;
+    const id = this.#source(uri)?.id;
     const [status, rule, element] = (id === undefined ? undefined : this.#core?.explain(id, uri)) ?? [];
     return Object.freeze({
       status: (status ?? this.snapshot(uri).status) as Explanation["status"],
@@ -474,6 +546,9 @@ export class PresenceAgent extends EventTarget implements Agent {
         core.close();
         core.pump();
       });
+      for (const { uri, members } of this.#watches.values()) {
+        for (const one of [uri, ...members?.keys() ?? []]) this.#explanations.set(one, this.explain(one));
+      }
       this.#core = undefined;
       core.release();
       core.free();

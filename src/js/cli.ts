@@ -28,7 +28,7 @@ const DEMO: Demo = {
 };
 
 function fail(text: string): never {
-  console.error(`sip-presence: ${text}`);
+  console.error(`sip-presence: ${text.replace(/^sip-presence: /, "")}`);
   process.exit(1);
 }
 
@@ -37,11 +37,17 @@ function isLoopback(host: string): boolean {
 }
 
 function readConfig(file: string): ServerConfig {
+  let config: ServerConfig;
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as ServerConfig;
+    config = JSON.parse(readFileSync(file, "utf8")) as ServerConfig;
   } catch (error) {
     fail(`${file}: ${(error as Error).message}`);
   }
+  // Options of `startServer` that the command line has others for; the core knows the rest.
+  for (const name of ["host", "port", "path", "server", "onEvent"]) {
+    if (name in Object(config)) fail(`${file}: ${name} does not belong in the configuration`);
+  }
+  return config;
 }
 
 function print(event: ServerEvent): void {
@@ -59,7 +65,7 @@ async function serve(options: {
 }): Promise<void> {
   const { host } = options;
   const port = Number(options.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) fail(`--port ${options.port}: give a number up to 65535`);
+  if (!/^\d+$/.test(options.port) || port > 65_535) fail(`--port ${options.port}: give a number up to 65535`);
   const demo = options.config === undefined ? DEMO : undefined;
   if (demo !== undefined && !isLoopback(host)) {
     fail(`--host ${host}: the demo users' passwords are known to everybody; give your own users with --config`);

@@ -42,6 +42,8 @@ export const enum Kind { State, Connection, Error, Trace, Settled, Fetched, Clos
 export interface CoreHost {
   handle(kind: Kind, id: number, words: Uint32Array, text: string): void;
   askCredentials(words: Uint32Array, text: string): Promise<CoreCredentials | undefined>;
+  /** `callback`, so that nothing which it throws gets lost. */
+  guard(callback: () => void): () => void;
   readonly ignore: () => void;
 }
 

@@ -29,6 +29,9 @@ const LOCAL = {
     "The WebAssembly module could not be loaded. Check that sip-presence.wasm is served, and the page's CSP "
     + "(script-src 'wasm-unsafe-eval'); or import sip-presence/inline, or set the option `wasm`."],
   "bad-address": ["application", "This is not a SIP address that can be used, such as sip:bob@example.com."],
+  "no-credentials": ["application", "The function `credentials` failed; `reason` says how."],
+  "library": ["library",
+    "The library has failed, and says no more of what it knew. Please report it, with `reason`. Reload the page."],
   "closed": ["application", "The agent is closed. Make a new one."],
 } as const satisfies { readonly [code: string]: readonly [FailureSource, string] };
 

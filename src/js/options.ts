@@ -7,7 +7,8 @@ declare const VERSION: string;
 
 /** A `sip:`, `sips:` or `pres:` address with user and host; the core reads it in full. */
 const ADDRESS = /^(?:sips?|pres):[^@\s]+@[^@\s]+$/i;
-const OWN_ADDRESS = /^sips?:[^@\s]+@[^@\s]+$/i;
+/** As the core reads it: user with escapes, host name or IP address, port, parameters. */
+const OWN_ADDRESS = /^sips?:(?:[\w.!~*'()&=+$,;?/:-]|%[\da-f]{2})+@(?:[a-z\d](?:[a-z\d.-]*[a-z\d])?\.?|\[[\da-f:.]+\])(?::\d{1,5})?(?:;[^\s?]*)?$/i;
 const LIST_SERVER = /^sips?:[^\s]+$/i;
 const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[::1\])$/i;
 
@@ -45,6 +46,7 @@ function checkServer(url: unknown, allowInsecure: boolean): string {
 
 /** Credentials in the form of the core; texts are composed (RFC 7616 §4). */
 export function checkCredentials(credentials: Credentials): CoreCredentials {
+  if (typeof credentials !== "object" || credentials === null) wrong("credentials: give an object, or a function that gives one");
   if ("token" in credentials) {
     const { token } = credentials;
     // The b64token of RFC 6750 §2.1.
@@ -61,6 +63,7 @@ export function checkCredentials(credentials: Credentials): CoreCredentials {
   if (typeof credentials.ha1 !== "object" || credentials.ha1 === null || Object.keys(credentials.ha1).length === 0) {
     wrong("credentials: give a password, or ha1 with a hash for each algorithm");
   }
+  if (!Object.values(credentials.ha1).every((hash) => typeof hash === "string")) wrong("credentials: each ha1 must be a string");
   return { username: name, secret: Object.entries(credentials.ha1).flat() };
 }
 
@@ -108,6 +111,10 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
   if (typeof options.aor !== "string" || !OWN_ADDRESS.test(options.aor)) {
     wrong(`aor: give your own address, such as "sip:alice@example.com", not ${describe(options.aor)}`);
   }
+  if (/^sips:/i.test(options.aor) && servers.some((url) => url.startsWith("ws:"))) {
+    wrong("server: a sips: address needs a wss: server");
+  }
+  if (options.displayName !== undefined && typeof options.displayName !== "string") wrong("displayName: give a string");
   const webSocket = options.webSocket ?? globalThis.WebSocket;
   if (typeof webSocket !== "function") {
     wrong("webSocket: this host has no global WebSocket; pass a constructor, such as that of the npm package ws");
@@ -127,7 +134,7 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
     servers,
     aor: options.aor,
     displayName: options.displayName,
-    credentials: typeof credentials === "object" ? checkCredentials(credentials) : undefined,
+    credentials: credentials === undefined || typeof credentials === "function" ? undefined : checkCredentials(credentials),
     asks: typeof credentials === "function",
     authorizationServers,
     register: options.register === true,

@@ -129,6 +129,9 @@ export async function startServer(options: ServerOptions): Promise<PresenceServe
         http.off("error", reject);
         resolve();
       });
+    }).catch(async (error: unknown) => {
+      await connections.close();
+      throw error;
     });
   }
   const close = async (): Promise<void> => {

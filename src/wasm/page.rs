@@ -4,7 +4,7 @@ use super::clock::{Clock, instant};
 use super::input::Input;
 use super::record::Record;
 use super::seed;
-use super::socket::{Handlers, Socket};
+use super::socket::{Handlers, Socket, send};
 use super::timer::Timer;
 use crate::agent::{Agent, Challenged, Config, Credentials, Direction, Event, Output, WatchId};
 use crate::presence::{PublishedState, Status};
@@ -75,6 +75,9 @@ extern "C" {
     /// Resolves to an [`Answer`], or to undefined.
     #[wasm_bindgen(method, js_name = askCredentials)]
     fn ask_credentials(this: &Host, words: &[u32], text: &str) -> Promise;
+    /// The function, so that nothing which it throws gets lost.
+    #[wasm_bindgen(method)]
+    fn guard(this: &Host, callback: &Function) -> Function;
     /// A function that does nothing.
     #[wasm_bindgen(method, getter)]
     fn ignore(this: &Host) -> Function;
@@ -241,7 +244,8 @@ impl Shell {
         let error = self.host.ignore();
         self.handlers.replace(Some(Rc::new(Handlers { open, message, close, error })));
         let shell = Rc::clone(self);
-        self.timer.replace(Some(Timer::new(move || shell.handle_timer())));
+        let guard = |tick: &Function| self.host.guard(tick);
+        self.timer.replace(Some(Timer::new(move || shell.handle_timer(), guard)));
     }
 
     /// Tells the agent something, in a short borrow.
@@ -307,8 +311,10 @@ impl Shell {
         match output {
             Output::Connect { url } => self.connect(&url),
             Output::Send(bytes) => {
-                if let Some(socket) = &*self.socket.borrow() {
-                    socket.send(&bytes);
+                // Not borrowed while it sends: a socket of the application's own may call back from there.
+                let socket = self.socket.borrow().as_ref().map(Socket::handle);
+                if let Some(socket) = socket {
+                    send(&socket, &bytes);
                 }
             }
             Output::Close => drop(self.socket.replace(None)),

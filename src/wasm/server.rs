@@ -58,7 +58,7 @@ impl ServerCore {
             pumping: Cell::new(false),
         });
         let own = Rc::clone(&shell);
-        shell.timer.replace(Some(Timer::new(move || own.handle_timer())));
+        shell.timer.replace(Some(Timer::new(move || own.handle_timer(), Clone::clone)));
         Ok(Self(shell))
     }
 

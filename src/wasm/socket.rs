@@ -42,17 +42,21 @@ impl Socket {
         self.0.protocol() == SIP
     }
 
-    /// Sends one message: text if it is UTF-8, else binary. A socket that is going down drops it; its close event is
-    /// on the way.
-    pub(super) fn send(&self, bytes: &[u8]) {
-        if self.0.ready_state() != WebSocket::OPEN {
-            return;
-        }
-        let _ = match str::from_utf8(bytes) {
-            Ok(text) => self.0.send_with_str(text),
-            Err(_) => self.0.send_with_u8_array(bytes),
-        };
+    pub(super) fn handle(&self) -> WebSocket {
+        self.0.clone()
     }
+}
+
+/// Sends one message: text if it is UTF-8, else binary. A socket that is going down drops it; its close event is on the
+/// way.
+pub(super) fn send(socket: &WebSocket, bytes: &[u8]) {
+    if socket.ready_state() != WebSocket::OPEN {
+        return;
+    }
+    let _ = match str::from_utf8(bytes) {
+        Ok(text) => socket.send_with_str(text),
+        Err(_) => socket.send_with_u8_array(bytes),
+    };
 }
 
 impl Drop for Socket {

@@ -17,14 +17,16 @@ extern "C" {
 }
 
 pub(super) struct Timer {
-    tick: Closure<dyn FnMut()>,
+    _tick: Closure<dyn FnMut()>,
+    callback: Function,
     armed: RefCell<Option<(Instant, JsValue)>>,
 }
 
 impl Timer {
-    /// A timer that calls `tick`, which is to call [`Self::handle_fired`] first.
-    pub(super) fn new(tick: impl FnMut() + 'static) -> Self {
-        Self { tick: Closure::new(tick), armed: RefCell::new(None) }
+    /// A timer that calls `tick`, which is to call [`Self::handle_fired`] first; `guard` makes of it what is called.
+    pub(super) fn new(tick: impl FnMut() + 'static, guard: impl FnOnce(&Function) -> Function) -> Self {
+        let tick = Closure::new(tick);
+        Self { callback: guard(tick.as_ref().unchecked_ref()), _tick: tick, armed: RefCell::new(None) }
     }
 
     pub(super) fn handle_fired(&self) {
@@ -41,7 +43,7 @@ impl Timer {
         self.disarm();
         #[allow(clippy::cast_precision_loss)]
         let wait = due.since(now).as_millis() as f64;
-        let handle = set_timeout(self.tick.as_ref().unchecked_ref(), wait);
+        let handle = set_timeout(&self.callback, wait);
         self.armed.replace(Some((due, handle)));
     }
 

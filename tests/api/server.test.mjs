@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -236,4 +237,96 @@ test("the command line serves the users of a file", async (t) => {
   const server = { url: /WebSocket: (ws:\S+)/.exec(output)[1], domain: config.domain, users };
   const alice = openAgent(t, server, "alice");
   await alice.publish({ status: "busy" });
+});
+
+test("a server that cannot listen leaves nothing running", async (t) => {
+  const timers = new Set();
+  const { setInterval: set, clearInterval: clear } = globalThis;
+  t.after(() => Object.assign(globalThis, { setInterval: set, clearInterval: clear }));
+  let count = 0;
+  globalThis.setInterval = (...args) => {
+    count++;
+    const timer = set(...args);
+    timers.add(timer);
+    return timer;
+  };
+  globalThis.clearInterval = (timer) => {
+    timers.delete(timer);
+    clear(timer);
+  };
+  const busy = createServer();
+  await new Promise((resolve) => busy.listen(0, "127.0.0.1", resolve));
+  t.after(() => busy.close());
+  await assert.rejects(startServer({ ...config, port: busy.address().port }), { code: "EADDRINUSE" });
+  assert.deepEqual([count, timers.size], [1, 0]);
+});
+
+test("a connection that gives no sign of life between two looks is ended, others are not", async (t) => {
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const server = await start(t);
+  const [lively, dead] = [await open(t, server.url), new WebSocket(server.url, "sip", { autoPong: false })];
+  t.after(() => dead.terminate());
+  await event(dead, "open");
+  const pinged = [once(lively, "ping"), once(dead, "ping")];
+  const closed = event(dead, "close");
+  // Messages count as life, so nothing is ended at the first look.
+  t.mock.timers.tick(30_000);
+  await Promise.all(pinged);
+  // The answer of the lively one is on its way: a later message of it arrives after.
+  const answered = event(lively, "message");
+  lively.send("\r\n\r\n");
+  await answered;
+  t.mock.timers.tick(30_000);
+  assert.equal((await closed).code, 1006);
+  const again = event(lively, "message");
+  lively.send("\r\n\r\n");
+  await again;
+});
+
+test("a connection that does not read what piles up for it is ended", async (t) => {
+  const server = await start(t, { limits: { publication: 200_000 } });
+  const alice = openAgent(t, server, "alice");
+  await alice.publish({ status: "busy" });
+  let sockets = 0;
+  let slow;
+  class Slow extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      sockets++;
+      slow ??= this;
+    }
+  }
+  const bob = openAgent(t, server, "bob", { webSocket: Slow });
+  const { state, states } = observe(bob, "sip:alice@example.test");
+  await state((s) => s.status === "busy", "is busy");
+  slow.pause();
+  // More than the limit and what the system takes in between.
+  const note = "x".repeat(90_000);
+  for (let n = 0; n < 120; n++) await alice.publish({ status: n % 2 ? "busy" : "away", note });
+  const stale = states.length;
+  slow.resume();
+  await until(() => sockets === 2, "a new connection");
+  await until(() => states.slice(stale).some((s) => s.stale), "stale");
+  await state((s) => !s.stale && s.note === note && s.status === "busy", "is right again");
+});
+
+test("the command line tells a mistake once, and takes no options from the file", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "sip-presence-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const path = join(folder, "config.json");
+  const serve = async (more) => {
+    await writeFile(path, JSON.stringify({ ...config, ...more }));
+    return run(t, ["serve", "--port", "0", "--config", path]);
+  };
+  for (const name of ["host", "port", "path", "server", "onEvent"]) {
+    const { code, output } = await serve({ [name]: "x" });
+    assert.equal(code, 1);
+    assert.match(output, new RegExp(`config\\.json: ${name} does not belong`));
+  }
+  const { code, output } = await serve({ domain: "" });
+  assert.equal(code, 1);
+  assert.match(output, /^sip-presence: (?!sip-presence).*domain/);
+  const empty = await run(t, ["serve", "--port", ""]);
+  assert.equal(empty.code, 1);
+  assert.match(empty.output, /--port/);
 });
