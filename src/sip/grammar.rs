@@ -186,14 +186,17 @@ pub(crate) fn split_list(input: &str) -> (&str, Option<&str>) {
 }
 
 /// The values of a comma list; empty ones are left out.
-pub(crate) fn list(input: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn list(input: &str) -> Vec<&str> {
+    let mut values = Vec::new();
     let mut rest = Some(input);
-    core::iter::from_fn(move || {
-        let (value, after) = split_list(rest?);
+    while let Some(text) = rest {
+        let (value, after) = split_list(text);
         rest = after;
-        Some(value)
-    })
-    .filter(|value| !value.is_empty())
+        if !value.is_empty() {
+            values.push(value);
+        }
+    }
+    values
 }
 
 /// The parameters of a challenge or of credentials, with values unquoted. Quirks: values that the RFC quotes may
@@ -202,11 +205,14 @@ pub(crate) fn list(input: &str) -> impl Iterator<Item = &str> {
 /// ```abnf
 /// auth-param *(COMMA auth-param)   ; auth-param = token EQUAL (token / quoted-string)
 /// ```
-pub(crate) fn auth_params(input: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-    list(input).filter_map(|param| {
-        let (name, value) = param.split_once('=')?;
-        Some((trim(name), unquote(trim(value))))
-    })
+pub(crate) fn auth_params(input: &str) -> Vec<(&str, Cow<'_, str>)> {
+    let mut params = Vec::new();
+    for param in list(input) {
+        if let Some((name, value)) = param.split_once('=') {
+            params.push((trim(name), unquote(trim(value))));
+        }
+    }
+    params
 }
 
 /// What `<>` encloses; blanks inside belong to it.
@@ -338,7 +344,7 @@ mod tests {
 
     #[test]
     fn lists_split_only_at_commas_outside_quotes_and_brackets() {
-        let split = |text| list(text).collect::<Vec<_>>();
+        let split = list;
         assert_eq!(split("a, b ,,c,"), ["a", "b", "c"]);
         assert_eq!(
             split("\"x, y\" <sip:a,b@c>;p=\"1,2\" , <sip:d>"),
@@ -360,7 +366,7 @@ mod tests {
 
     #[test]
     fn authentication_parameters_are_read_with_or_without_quotes() {
-        let read: Vec<_> = auth_params("realm=\"a, \\\"b\\\"\", qop=auth , nc=,x").collect();
+        let read = auth_params("realm=\"a, \\\"b\\\"\", qop=auth , nc=,x");
         assert_eq!(read, [("realm", "a, \"b\"".into()), ("qop", "auth".into()), ("nc", "".into())]);
     }
 }

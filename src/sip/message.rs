@@ -135,14 +135,16 @@ impl Message {
     /// The values of a list header over all its rows, split at commas (RFC 3261 §7.3.1): Route, Contact, Accept, …
     ///
     /// Rows of headers that are no lists, such as Authorization or Date, and of unknown ones come whole.
-    pub fn list<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a str> {
-        let is_list = name.is_list();
-        self.rows(name).flat_map(move |row| {
-            let (first, rest) = if is_list { grammar::split_list(row) } else { (row, None) };
-            core::iter::once(first)
-                .filter(|value| !value.is_empty())
-                .chain(grammar::list(rest.unwrap_or_default()))
-        })
+    pub fn list<'a>(&'a self, name: &Name) -> std::vec::IntoIter<&'a str> {
+        let mut values = Vec::new();
+        for (_, row) in self.headers.iter().filter(|(n, _)| n == name) {
+            if name.is_list() {
+                values.append(&mut grammar::list(row));
+            } else if !row.is_empty() {
+                values.push(row);
+            }
+        }
+        values.into_iter()
     }
 
     /// Adds a row at the end of the rows. Line ends and NULs in `value` become spaces; blanks around it are dropped.

@@ -34,7 +34,7 @@ impl Challenge {
             ],
         );
         let offered = offered.unwrap_or_default();
-        let qop: Vec<Qop> = grammar::list(&offered).filter_map(Qop::from_token).collect();
+        let qop: Vec<Qop> = grammar::list(&offered).into_iter().filter_map(Qop::from_token).collect();
         if is_digest && (realm.is_none() || nonce.is_none() || (qop.is_empty() && !offered.is_empty())) {
             return Err(fault);
         }
@@ -202,7 +202,10 @@ impl AuthenticationInfo {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut info = Self::default();
-        for (name, value) in auth_params(text).filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in auth_params(text) {
+            if value.is_empty() {
+                continue;
+            }
             if name.eq_ignore_ascii_case("nextnonce") {
                 info.nextnonce.get_or_insert(value.into_owned());
             } else if name.eq_ignore_ascii_case("rspauth") {
