@@ -260,6 +260,20 @@ fn a_fault_is_read_over_with_a_warning() {
 }
 
 #[test]
+fn what_is_written_keeps_the_order_and_the_attributes_of_the_schemas() {
+    // 4479-5-e 4480-3.2-d
+    let bob = read(
+        "<dm:person id=\"p\"><r:privacy><r:video/><r:text/><r:audio/></r:privacy><ci:display-name xml:lang=\"de\">Robert\
+         </ci:display-name><r:place-is><r:text><r:ok/></r:text><r:audio><r:ok/></r:audio></r:place-is></dm:person>",
+    );
+    let text = pidf::write(&bob);
+    assert!(text.contains("<rpid:privacy><rpid:audio/><rpid:text/><rpid:video/></rpid:privacy>"), "{text}");
+    assert!(text.contains("<rpid:audio><rpid:ok/></rpid:audio><rpid:text>"), "{text}");
+    // The schema of CIPID has no language here, though its prose has.
+    assert!(!text.contains("xml:lang") && text.contains(">Robert</cipid:display-name>"), "{text}");
+}
+
+#[test]
 fn a_text_never_becomes_markup() {
     // 3863-4.1-a 4479-6-a
     let evil = "\"'><dm:person id='x'/>]]>&x;<!--\u{0}\u{1b}\u{ffff}";

@@ -43,7 +43,7 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn attribute() -> impl Strategy<Value = Attribute> {
-    let tokens = ["activities", "mood", "relationship", "service-class", "sphere", "privacy"];
+    let tokens = ["activities", "mood", "relationship", "service-class", "sphere"];
     let texts = ["status-icon", "card", "homepage", "icon", "map", "sound"];
     let named = |name: &str| AttributeName::all().find(|n| n.as_str() == name).unwrap();
     prop_oneof![
@@ -66,9 +66,10 @@ fn attribute() -> impl Strategy<Value = Attribute> {
                 Attribute { text: Some(Note { lang: None, text }), from, ..Attribute::new(named(name)) }
             }
         ),
-        note()
-            .prop_filter("is told", |note| !note.text.is_empty())
-            .prop_map(move |text| Attribute { text: Some(text), ..Attribute::new(named("display-name")) }),
+        note().prop_filter("is told", |note| !note.text.is_empty()).prop_map(move |text| Attribute {
+            text: Some(Note { lang: None, ..text }),
+            ..Attribute::new(named("display-name"))
+        }),
         (time(), time(), notes(), any::<bool>()).prop_map(move |(from, until, notes, open)| Attribute {
             from,
             until,

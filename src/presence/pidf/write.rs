@@ -207,13 +207,18 @@ impl Writer {
                 self.notes("ts:note", &attribute.notes);
                 if !attribute.values.is_empty() {
                     self.open("rpid:activities");
-                    self.values("rpid", &attribute.values);
+                    self.values("rpid", &attribute.values.iter().collect::<Vec<_>>());
                     self.close();
                 }
             }
             Shape::Tokens => {
                 self.notes("rpid:note", &attribute.notes);
-                self.values(places.prefix().0, &attribute.values);
+                let mut values: Vec<&Value> = attribute.values.iter().collect();
+                if name.as_str() == "privacy" {
+                    // The schema has audio, text, video: as in the alphabet.
+                    values.sort_by(|one, other| one.name.cmp(&other.name));
+                }
+                self.values(places.prefix().0, &values);
             }
             Shape::Media => {
                 self.notes("rpid:note", &attribute.notes);
@@ -240,7 +245,7 @@ impl Writer {
             }
         }
         if let Some(text) = &attribute.text {
-            if let Some(lang) = text.lang.as_deref().filter(|_| has_language(name)) {
+            if let Some(lang) = text.lang.as_deref().filter(|_| name.as_str() == "description") {
                 self.attribute("xml:lang", lang);
             }
             self.content(&text.text);
@@ -248,7 +253,7 @@ impl Writer {
         self.close();
     }
 
-    fn values(&mut self, prefix: &'static str, values: &[Value]) {
+    fn values(&mut self, prefix: &'static str, values: &[&Value]) {
         for value in values {
             self.end_tag();
             if !value.namespace.is_empty() {
@@ -355,11 +360,6 @@ impl Writer {
         self.text.push_str(name);
         self.text.push('>');
     }
-}
-
-/// Whether the text of an attribute is for people, and so in a language.
-fn has_language(name: AttributeName) -> bool {
-    matches!(name.as_str(), "display-name" | "description")
 }
 
 /// Whether `name` can be the local name of an element; the ASCII part of XML's rule.
