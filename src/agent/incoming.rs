@@ -3,8 +3,8 @@
 use super::lists::EVENTLIST;
 use super::registration::SUPPORTED;
 use super::subscriptions::SubscriptionId;
+use super::watches::{ACCEPT, is_read};
 use super::{Agent, Direction, Event, Failure, FailureCode, Output};
-use crate::presence::PIDF;
 use crate::presence::multipart::RELATED;
 use crate::sip::{Message, Method, Name, ParseError};
 use crate::time::Instant;
@@ -46,7 +46,7 @@ impl Agent {
             Method::Options => {
                 let told = [
                     (Name::Allow, ALLOW),
-                    (Name::Accept, PIDF),
+                    (Name::Accept, ACCEPT),
                     (Name::AcceptEncoding, "identity"),
                     (Name::AcceptLanguage, "*"),
                     (Name::Supported, SUPPORTED),
@@ -77,7 +77,7 @@ impl Agent {
         let coding = request.header(&Name::ContentEncoding);
         let readable = match request.content_type() {
             Ok(Some(media)) => {
-                media.essence == PIDF || (media.essence == RELATED && self.list_of(id).is_some())
+                is_read(&media.essence) || (media.essence == RELATED && self.list_of(id).is_some())
             }
             // A body without a type: taken for what was asked for.
             Ok(None) => true,
@@ -86,7 +86,7 @@ impl Agent {
         let refusal = if coding.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
             Some((Name::AcceptEncoding, "identity"))
         } else if !request.body.is_empty() && !readable {
-            Some((Name::Accept, PIDF))
+            Some((Name::Accept, ACCEPT))
         } else {
             None
         };

@@ -3,6 +3,7 @@
 use super::lists::List;
 use super::subscriptions::SubscriptionId;
 use super::{Cause, Failure, SubscriptionView, View, WatchId, Watching};
+use crate::presence::partial::LocalCopy;
 use crate::presence::{Presence, Status, Summary, status};
 use crate::sip::Uri;
 use crate::time::{Duration, Instant};
@@ -31,6 +32,8 @@ pub(super) struct Watch {
     pub(super) stale: bool,
     pub(super) as_of: Option<Instant>,
     presence: Option<Rc<Presence>>,
+    /// What partial documents change.
+    pub(super) copy: LocalCopy,
     summary: Summary,
     /// A NOTIFY has come at least once.
     pub(super) known: bool,
@@ -71,6 +74,7 @@ impl Watch {
             stale: false,
             as_of: None,
             presence: None,
+            copy: LocalCopy::default(),
             summary: nothing_known(),
             known: false,
             view,

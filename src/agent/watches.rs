@@ -8,11 +8,21 @@ use super::{
     Agent, Cause, Event, Failure, FailureCode, RequestId, SubscriptionView, View, WatchId, Watching,
 };
 use crate::event::subscriber::{End, Notified, Plan, Subscriber, Update, Why};
+use crate::presence::partial::{LocalCopy, PIDF_DIFF};
+use crate::presence::pidf::Limits;
+use crate::presence::xpidf::{self, CPIM_PIDF, XPIDF};
 use crate::presence::{DocumentError, PIDF, Presence, pidf, status};
 use crate::sip::{Message, Reason, Uri};
 use crate::time::Instant;
 use litemap::LiteMap;
 use std::rc::Rc;
+
+/// What a watcher takes (RFC 5263 §4.2). Without `q` where it counts: Asterisk compares the type with all behind it.
+pub(super) const ACCEPT: &str = "application/pidf+xml, application/pidf-diff+xml, \
+    application/xpidf+xml;q=0.1, application/cpim-pidf+xml;q=0.1";
+/// The same after partial documents have failed.
+const ACCEPT_WHOLE: &str =
+    "application/pidf+xml, application/xpidf+xml;q=0.1, application/cpim-pidf+xml;q=0.1";
 
 #[derive(Default)]
 pub(super) struct Watches {
@@ -180,7 +190,7 @@ impl Agent {
             target,
             from: self.from.clone(),
             event: Self::presence_event(),
-            accept: PIDF,
+            accept: ACCEPT,
             expires,
             spread,
         };
@@ -247,18 +257,22 @@ impl Agent {
         &mut self,
         id: SubscriptionId,
         notified: Notified,
-        request: &Message,
+        message: &Message,
         now: Instant,
     ) {
         if let Some(list) = self.list_of(id) {
-            return self.deliver_list(id, list, notified, request, now);
+            return self.deliver_list(id, list, notified, message, now);
         }
         let Some(subscription) = self.subscriptions.get(id) else { return };
         let (role, expires_at) = (subscription.role.clone(), subscription.subscriber.expires_at());
-        let document = self.read(&request.body);
+        let limits = &self.config.document_limits;
         match role {
             Role::Watch(watch_id) => {
                 let Some(watch) = self.watches.all.get_mut(&watch_id) else { return };
+                if notified.anew {
+                    watch.copy = LocalCopy::default();
+                }
+                let document = read(message, &mut watch.copy, limits);
                 let cause = if !watch.known {
                     Cause::Initial
                 } else if notified.anew {
@@ -266,33 +280,45 @@ impl Agent {
                 } else {
                     Cause::Change
                 };
-                let (mut unreadable, mut ask) = (None, false);
+                let (mut fault, mut ask, mut is_fresh) = (None, false, true);
                 match document {
-                    Some(Ok(presence)) => watch.take(Some(presence), now),
-                    None if notified.unchanged => {}
-                    None if notified.answers && notified.end.is_none() => watch.take(None, now),
+                    Ok(Read::Document(presence)) => watch.take(Some(presence), now),
+                    Ok(Read::Old) => is_fresh = false,
+                    Ok(Read::Nothing) if notified.unchanged => {}
+                    Ok(Read::Nothing) if notified.answers && notified.end.is_none() => watch.take(None, now),
                     // The document before stays valid (RFC 3856 §6.8). But servers also send this when the last
                     // publication has run out: ask for the whole state.
-                    None => ask = watch.has_document() && notified.end.is_none(),
-                    Some(Err(failure)) => unreadable = Some(failure),
+                    Ok(Read::Nothing) => ask = watch.has_document() && notified.end.is_none(),
+                    // What could not be read makes nothing fresher.
+                    Err(error) => {
+                        is_fresh = false;
+                        // The whole document mends these (RFC 5263 §4.5).
+                        ask = matches!(error, DocumentError::Version | DocumentError::Patch(_));
+                        fault = Some(error).filter(|error| *error != DocumentError::Version);
+                    }
                 }
+                let is_hopeless = watch.copy.is_hopeless();
                 watch.known = true;
-                // What could not be read makes nothing fresher.
-                if unreadable.is_none() {
+                if is_fresh {
                     watch.as_of = Some(now);
                     watch.stale = false;
                 }
                 watch.expires = expires_at;
                 watch.stand(Watching::from(&notified.state), None, None);
-                if let Some(mut failure) = unreadable {
-                    if let Some(subscription) = self.subscriptions.get_mut(id) {
+                let uri = fault.is_some().then(|| watch.view.uri.clone());
+                if let Some(subscription) = self.subscriptions.get_mut(id) {
+                    if fault.is_some() {
                         subscription.subscriber.forget_entity();
                     }
-                    failure.uri = Some(watch.view.uri.clone());
-                    self.tell(Event::Error(failure));
+                    if is_hopeless {
+                        subscription.subscriber.accept(ACCEPT_WHOLE);
+                    }
+                    if ask && notified.end.is_none() {
+                        subscription.subscriber.refresh(now);
+                    }
                 }
-                if let Some(subscription) = self.subscriptions.get_mut(id).filter(|_| ask) {
-                    subscription.subscriber.refresh(now);
+                if let Some(error) = fault {
+                    self.tell(Event::Error(bad_document(&error, uri)));
                 }
                 match notified.end {
                     Some(end) => self.handle_end(id, end, None, None),
@@ -302,12 +328,12 @@ impl Agent {
             }
             Role::Fetch(request, uri) => {
                 let Some(end) = notified.end else { return };
-                let presence = match document.transpose() {
-                    Ok(presence) => presence,
-                    Err(mut failure) => {
-                        failure.uri = Some(uri);
-                        self.tell(Event::Fetched { request, result: Err(failure) });
-                        return;
+                let presence = match read(message, &mut LocalCopy::default(), limits) {
+                    Ok(Read::Document(presence)) => Some(presence),
+                    Ok(Read::Nothing | Read::Old) => None,
+                    Err(error) => {
+                        let result = Err(bad_document(&error, Some(uri)));
+                        return self.tell(Event::Fetched { request, result });
                     }
                 };
                 let state = Watching::from(&notified.state);
@@ -326,23 +352,9 @@ impl Agent {
     /// state stays, and the application hears that it is not the newest.
     pub(super) fn miss_document(&mut self, id: SubscriptionId) {
         let Some(Role::Watch(watch)) = self.subscriptions.get(id).map(|s| &s.role) else { return };
-        let mut failure = Failure::new(FailureCode::BadDocument);
-        failure.uri = self.watches.get(*watch).map(|watch| watch.view.uri.clone());
-        failure.reason = Some(DocumentError::MediaType.to_string());
+        let uri = self.watches.get(*watch).map(|watch| watch.view.uri.clone());
+        let failure = bad_document(&DocumentError::MediaType, uri);
         self.tell(Event::Error(failure));
-    }
-
-    /// The document in a body; `None` without one.
-    fn read(&self, body: &[u8]) -> Option<Result<Rc<Presence>, Failure>> {
-        if body.is_empty() {
-            return None;
-        }
-        let document = pidf::read(body, &self.config.document_limits);
-        Some(document.map(|(presence, _)| Rc::new(presence)).map_err(|error| {
-            let mut failure = Failure::new(FailureCode::BadDocument);
-            failure.reason = Some(error.to_string());
-            failure
-        }))
     }
 
     /// A subscription, or an attempt at one, is over.
@@ -526,6 +538,49 @@ impl Agent {
             subscription_departs(&mut self.subscriptions, id);
         }
     }
+}
+
+/// What a NOTIFY brought.
+enum Read {
+    /// No body.
+    Nothing,
+    /// A partial document that is not newer than what is known.
+    Old,
+    Document(Rc<Presence>),
+}
+
+/// Reads the document in `notify`; `copy` is what partial ones change.
+fn read(notify: &Message, copy: &mut LocalCopy, limits: &Limits) -> Result<Read, DocumentError> {
+    let body = &notify.body;
+    if body.is_empty() {
+        return Ok(Read::Nothing);
+    }
+    let kind = notify.content_type().ok().flatten();
+    let presence = match kind.as_ref().map_or("", |kind| kind.essence.as_str()) {
+        PIDF_DIFF => match copy.handle(body, limits)? {
+            Some(presence) => presence,
+            None => return Ok(Read::Old),
+        },
+        kind => {
+            // Of another type: what partial documents have told is over (RFC 5263 §4.5).
+            copy.discard();
+            let is_old = matches!(kind, XPIDF | CPIM_PIDF);
+            if is_old { xpidf::read(body, limits)?.0 } else { pidf::read(body, limits)?.0 }
+        }
+    };
+    Ok(Read::Document(Rc::new(presence)))
+}
+
+/// Whether documents of this type are read in a NOTIFY.
+pub(super) fn is_read(essence: &str) -> bool {
+    matches!(essence, PIDF | PIDF_DIFF | XPIDF | CPIM_PIDF)
+}
+
+fn bad_document(error: &DocumentError, uri: Option<String>) -> Failure {
+    let mut failure = Failure::new(FailureCode::BadDocument);
+    failure.uri = uri;
+    failure.reason = Some(error.to_string());
+    failure
 }
 
 /// Why a subscription ended, or a refresh of it failed; `None` for who has left. `code` says what a 401 or 407 means.

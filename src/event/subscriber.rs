@@ -281,6 +281,11 @@ impl Subscriber {
         self.entity_tag = None;
     }
 
+    /// What the next SUBSCRIBE says it takes.
+    pub const fn accept(&mut self, accept: &'static str) {
+        self.plan.accept = accept;
+    }
+
     /// Sends a SUBSCRIBE to be told the whole state: now, unless the last one is fresh or the answer to it still due.
     pub fn refresh(&mut self, now: Instant) {
         self.forget_entity();
