@@ -83,7 +83,9 @@ fn the_flow_of_rfc_3856_section_8() {
     assert_eq!(f3.header(&Name::Event), Some("presence"));
     let state = f3.subscription_state().unwrap().unwrap();
     assert!(state.expires.unwrap() <= f2.expires().unwrap());
-    assert_eq!(f3.content_type().unwrap().unwrap().essence, "application/pidf+xml");
+    // Both sides know partial documents (RFC 5263 §4.4).
+    assert_eq!(f3.content_type().unwrap().unwrap().essence, "application/pidf-diff+xml");
+    assert!(String::from_utf8_lossy(&f3.body).contains("<p:pidf-full"));
     assert!(f3.contact().is_ok());
     // F4 200
     assert_eq!(f4.status(), Some(200));
@@ -101,7 +103,7 @@ fn the_flow_of_rfc_3856_section_8() {
     assert_eq!((f5.call_id(), f5.from().unwrap()), (f3.call_id(), f3.from().unwrap()));
     let left = f5.subscription_state().unwrap().unwrap().expires.unwrap();
     assert!(left < state.expires.unwrap() && left > 540);
-    assert!(String::from_utf8_lossy(&f5.body).contains("<presence"));
+    assert!(String::from_utf8_lossy(&f5.body).contains("<p:pidf-"));
     let f6 = world
         .log
         .iter()

@@ -10,6 +10,7 @@
 mod authentication;
 mod config;
 mod forward;
+mod partial;
 mod presence;
 mod registrar;
 
@@ -150,7 +151,7 @@ impl Server {
         let limits = sip::Limits { message: self.config.limits.message, ..sip::Limits::default() };
         match Message::parse(bytes, &limits) {
             Ok(message) if message.is_request() => self.handle_request(connection, &message, now),
-            Ok(message) => self.handle_response(connection, message),
+            Ok(message) => self.handle_response(connection, message, now),
             // A double CRLF asks whether we are there; a single one answers (RFC 5626 §3.5.1).
             Err(ParseError::KeepAlive) if bytes == b"\r\n\r\n" => {
                 self.outputs.push_back(Output::Send(connection, b"\r\n".to_vec()));
@@ -381,12 +382,12 @@ impl Server {
         self.outputs.push_back(Output::Send(connection, response.to_bytes()));
     }
 
-    fn handle_response(&mut self, connection: ConnectionId, response: Message) {
+    fn handle_response(&mut self, connection: ConnectionId, response: Message, now: Instant) {
         let branch = response.via().map(|via| via.branch().to_owned()).unwrap_or_default();
         if self.forwarded.contains_key(&branch) {
             self.forward_back(connection, &branch, response);
         } else if let Response::Final((watcher, _)) = self.transactions.handle_response(&response) {
-            self.handle_notified(watcher, response.status().unwrap_or(500));
+            self.handle_notified(watcher, response.status().unwrap_or(500), now);
         }
     }
 

@@ -3,10 +3,12 @@
 //! A user of whom nothing is published is offline, not unknown: the server would know. A politely blocked watcher
 //! gets the same document, so that the two cannot be told apart.
 
+use super::partial::{Next, Partial};
 use super::{ConnectionId, Decision, Event, Output, Server};
 use crate::event::Notifier;
 use crate::event::notifier::Standing;
 use crate::event::subscriber::ends_the_usage;
+use crate::presence::partial::PIDF_DIFF;
 use crate::presence::{Basic, Component, Contact, DocumentError, PIDF, Presence, compose, pidf};
 use crate::sip::{Message, Name, Reason};
 use crate::time::{Duration, Instant};
@@ -26,6 +28,7 @@ struct Watcher {
     decision: Decision,
     connection: ConnectionId,
     due: Option<Instant>,
+    partial: Partial,
 }
 
 /// The subscriptions of a server, found by dialog, by presentity and by deadline.
@@ -245,7 +248,7 @@ impl Server {
         now: Instant,
     ) -> Result<(), u16> {
         let presentity = self.addressee(request).ok_or(404_u16)?;
-        if !request.accepts(PIDF, PIDF) {
+        if !request.accepts(PIDF, PIDF) && !request.accepts(PIDF_DIFF, PIDF) {
             return Err(406);
         }
         let expires = self.grant(request.expires(), true)?;
@@ -272,6 +275,8 @@ impl Server {
         self.accept(connection, request, &tag, expires);
         let mut entity = request.request_uri().cloned().ok_or(400_u16)?;
         entity.params = crate::sip::Params::new();
+        let mut partial = Partial::default();
+        partial.handle_subscribe(request, true);
         let watcher = Watcher {
             notifier,
             user: user.to_owned(),
@@ -280,13 +285,14 @@ impl Server {
             decision,
             connection,
             due: None,
+            partial,
         };
         let id = self.subscriptions.insert(watcher);
         self.tell(Event::Subscribed { watcher: user.to_owned(), presentity });
         if expires == 0 {
             self.end(id, Reason::Timeout, true, now);
         } else {
-            self.notify(id, now);
+            self.notify(id, Next::Whole, now);
         }
         Ok(())
     }
@@ -314,7 +320,7 @@ impl Server {
             Ok(expires) => expires,
             Err(status) => return self.refuse(connection, request, status),
         };
-        if !request.accepts(PIDF, PIDF) {
+        if !request.accepts(PIDF, PIDF) && !request.accepts(PIDF_DIFF, PIDF) {
             return self.refuse(connection, request, 406);
         }
         let Some(watcher) = self.subscriptions.all.get_mut(&id) else { return };
@@ -325,13 +331,14 @@ impl Server {
         if let Err(status) = watcher.notifier.handle_subscribe(request, span, now) {
             return self.answer(connection, request, status, &[]);
         }
+        watcher.partial.handle_subscribe(request, watcher.connection != connection);
         let tag = watcher.notifier.key().1;
         self.subscriptions.move_to(id, connection);
         self.accept(connection, request, &tag, expires);
         if expires == 0 {
             self.end(id, Reason::Timeout, true, now);
         } else {
-            self.notify(id, now);
+            self.notify(id, Next::Whole, now);
         }
     }
 
@@ -351,12 +358,17 @@ impl Server {
         Some(pidf::write(&presence))
     }
 
-    /// Sends the whole state.
-    fn notify(&mut self, id: WatcherId, now: Instant) {
-        let Some(watcher) = self.subscriptions.all.get(&id) else { return };
-        let body = self.document(watcher).map(String::into_bytes);
+    /// Tells the state.
+    fn notify(&mut self, id: WatcherId, next: Next, now: Instant) {
         let Some(watcher) = self.subscriptions.all.get_mut(&id) else { return };
-        let notify = watcher.notifier.notify(body.map(|body| (PIDF, body)), now);
+        if !watcher.partial.may_tell(next) {
+            return;
+        }
+        let Some(watcher) = self.subscriptions.all.get(&id) else { return };
+        let document = self.document(watcher);
+        let Some(watcher) = self.subscriptions.all.get_mut(&id) else { return };
+        let body = document.map(|text| watcher.partial.tell(text, next));
+        let notify = watcher.notifier.notify(body, now);
         let connection = watcher.connection;
         self.subscriptions.settle(id);
         self.send_notify(id, connection, notify, now);
@@ -365,9 +377,10 @@ impl Server {
     /// Sends the last NOTIFY and forgets the subscription.
     fn end(&mut self, id: WatcherId, reason: Reason, with_document: bool, now: Instant) {
         let Some(watcher) = self.subscriptions.all.get(&id) else { return };
-        let body = if with_document { self.document(watcher).map(String::into_bytes) } else { None };
+        let document = if with_document { self.document(watcher) } else { None };
         let Some(watcher) = self.subscriptions.all.get_mut(&id) else { return };
-        let notify = watcher.notifier.terminate(reason, None, body.map(|body| (PIDF, body)));
+        let body = document.map(|text| watcher.partial.end(text));
+        let notify = watcher.notifier.terminate(reason, None, body);
         let connection = watcher.connection;
         self.subscriptions.remove(id);
         self.send_notify(id, connection, notify, now);
@@ -380,10 +393,14 @@ impl Server {
     }
 
     /// The final response to a NOTIFY.
-    pub(super) fn handle_notified(&mut self, id: WatcherId, status: u16) {
+    pub(super) fn handle_notified(&mut self, id: WatcherId, status: u16, now: Instant) {
         // A challenge cannot be answered: the server has no credentials with its users.
         if ends_the_usage(status) || matches!(status, 401 | 407) {
-            self.subscriptions.remove(id);
+            return self.subscriptions.remove(id);
+        }
+        let watcher = self.subscriptions.all.get_mut(&id);
+        if let Some(next) = watcher.and_then(|watcher| watcher.partial.handle_answer(status)) {
+            self.notify(id, next, now);
         }
     }
 
@@ -394,7 +411,7 @@ impl Server {
             let tell = watcher.decision == Decision::Allow && watcher.notifier.handle_change(now);
             self.subscriptions.settle(id);
             if tell {
-                self.notify(id, now);
+                self.notify(id, Next::Changes, now);
             }
         }
     }
@@ -409,7 +426,7 @@ impl Server {
             let due = watcher.notifier.handle_timeout(now);
             self.subscriptions.settle(id);
             if due {
-                self.notify(id, now);
+                self.notify(id, Next::Changes, now);
             }
         }
     }
