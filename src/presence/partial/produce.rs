@@ -357,3 +357,109 @@ fn text_of(node: &Node<'_>) -> Option<(bool, String)> {
         Node::Comment(source) | Node::Instruction(source) => Some((false, (*source).to_owned())),
     }
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::presence::patch;
+    use proptest::prelude::*;
+
+    /// A tree in words in which prefixes, order of attributes and pieces of texts do not count.
+    fn canonical(element: &Element<'_>, into: &mut String) {
+        let name = |namespace: &str, name: &str| format!("{{{namespace}}}{}", split_name(name).1);
+        let mut attributes: Vec<String> = plain(element)
+            .map(|a| format!(" {}={:?}", name(a.namespace, a.name), unescaped(a.value)))
+            .collect();
+        attributes.sort();
+        into.push_str(&format!("<{}{}>", name(element.namespace, element.name), attributes.concat()));
+        let mut text = String::new();
+        for node in &element.children {
+            match node {
+                Node::Text(piece) => text.push_str(&unescaped(piece)),
+                Node::CData(piece) => text.push_str(piece),
+                Node::Element(_) | Node::Comment(_) | Node::Instruction(_) => {
+                    into.push_str(&format!("{:?}", core::mem::take(&mut text)));
+                }
+            }
+            match node {
+                Node::Element(child) => canonical(child, into),
+                Node::Comment(source) | Node::Instruction(source) => into.push_str(source),
+                Node::Text(_) | Node::CData(_) => {}
+            }
+        }
+        into.push_str(&format!("{text:?}</>"));
+    }
+
+    fn words(text: &str) -> String {
+        let document = xml::read_whole(text.as_bytes(), &UNLIMITED, None).unwrap();
+        let mut words = String::new();
+        canonical(document.root().unwrap(), &mut words);
+        words
+    }
+
+    fn element() -> impl Strategy<Value = String> {
+        let select = |words: &'static [&'static str]| prop::sample::select(words);
+        let leaf = prop_oneof![
+            "[a-z\"'&<é \n]{1,6}".prop_map(|text| {
+                let mut escaped = String::new();
+                escape(&text, &mut escaped);
+                escaped
+            }),
+            select(&["<!--c-->", "<![CDATA[a<b]]>", "<?pi x?>", "", "<note/>"]).prop_map(str::to_owned),
+        ];
+        let attributes = (
+            select(&["", "", " id=\"1\"", " id=\"2\"", " id=\"it's\"", " id=\"&quot;'\""]),
+            select(&["", "", " k=\"\"", " k=\"1\"", " k=\"&lt;&quot;\""]),
+            select(&["", "", " x:k=\"1\"", " y:k=\"2\"", " xml:lang=\"en\""]),
+            select(&[
+                "",
+                "",
+                "",
+                " xmlns:x=\"urn:other\"",
+                " xmlns=\"urn:deep\"",
+                " xmlns=\"\"",
+                " xmlns:p=\"urn:p\"",
+            ]),
+        );
+        let tag = (select(&["a", "b", "x:a", "y:b", "tuple"]), attributes);
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            (tag.clone(), prop::collection::vec(inner, 0..4)).prop_map(
+                |((name, (id, k, more, ns)), inside)| {
+                    format!("<{name}{ns}{id}{k}{more}>{}</{name}>", inside.concat())
+                },
+            )
+        })
+    }
+
+    fn document(parts: &[String]) -> String {
+        format!(
+            "<presence xmlns=\"{PIDF}\" xmlns:x=\"urn:x\" xmlns:y=\"urn:y\" entity=\"sip:a@b\">{}</presence>",
+            parts.concat()
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1_000, ..Default::default() })]
+
+        // 5261-4.2-b 5263-4.4-d
+        #[test]
+        fn any_tree_becomes_any_other(
+            old in prop::collection::vec(element(), 0..5), other in prop::collection::vec(element(), 0..5),
+            from in 0..5_usize, to in 0..5_usize,
+        ) {
+            // Part of the old, part of another: mostly small changes.
+            let mut new = old.clone();
+            let (from, to) = (from.min(new.len()), to.min(new.len()));
+            new.splice(from.min(to)..to.max(from), other);
+            let (old, new) = (document(&old), document(&new));
+            let trees = [&old, &new].map(|text| xml::read_whole(text.as_bytes(), &UNLIMITED, None).unwrap());
+            // By changes alone, however long they are.
+            if let Some(changes) = diff(trees[0].root().unwrap(), trees[1].root().unwrap(), 2) {
+                let patched = patch::patch(old.as_bytes(), changes.as_bytes(), &UNLIMITED);
+                prop_assert_eq!(patched.as_deref().map(words), Ok(words(&new)), "{}", changes);
+            }
+            let produced = produce(&old, &new, 2).unwrap();
+            prop_assert!(produced.len() <= full(&new, 2).unwrap().len());
+        }
+    }
+}
