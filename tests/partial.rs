@@ -173,28 +173,30 @@ fn what_is_no_such_document_is_an_error() {
     assert_eq!(error(&mut copy, &lax), DocumentError::Patch(PatchError::InvalidDiffFormat));
     let lax = full("version=\"568\"").replace("In the office", "A & B");
     assert_eq!(take(&mut copy, &lax).unwrap().unwrap().notes[0].text, "A & B");
-    assert_eq!(take(&mut copy, &diff("version=\"569\"", "")).unwrap().unwrap().notes[0].text, "A & B");
+    // And a whole one that is not quite XML cannot be changed.
+    assert_eq!(take(&mut copy, &diff("version=\"569\"", NOTE)), Err(DocumentError::Version));
 }
 
 #[test]
 fn patches_cannot_make_the_copy_larger_than_a_document_may_be() {
     let mut copy = copy();
-    let limits = Limits { bytes: 4_000, depth: 6, ..Limits::default() };
+    let mut limits = Limits { bytes: 4_000, depth: 6, ..Limits::default() };
     let mut version = 567;
-    let mut grow = |operation: &str| {
+    let mut grow = |operation: &str, limits: &Limits| {
         loop {
             version += 1;
             let text = diff(&format!("version=\"{version}\""), operation);
-            match copy.handle(text.as_bytes(), &limits) {
+            match copy.handle(text.as_bytes(), limits) {
                 Ok(presence) => assert!(presence.is_some() && version < 700),
                 Err(error) => return (error, version -= 1).0,
             }
         }
     };
     let note = ["<p:add sel=\"*\"><note>", &"x".repeat(500), "</note></p:add>"].concat();
-    assert_eq!(grow(&note), DocumentError::Limit("bytes"));
+    assert_eq!(grow(&note, &limits), DocumentError::Limit("bytes"));
+    limits.bytes = 40_000;
     assert_eq!(
-        grow("<p:add sel=\"*/d:person/r:activities/r:busy\"><r:a><r:b><r:c/></r:b></r:a></p:add>"),
+        grow("<p:add sel=\"*/d:person/r:activities/r:busy\"><r:a><r:b><r:c/></r:b></r:a></p:add>", &limits),
         DocumentError::Limit("depth")
     );
 }

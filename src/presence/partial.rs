@@ -8,13 +8,13 @@
 //!      └── other type ────┘  └── a gap, a patch that fails: the subscription is to be refreshed
 //! ```
 //!
-//! The copy is kept as the text of a plain PIDF document, whatever its root was called. May use: `patch`, `pidf`, `xml`.
+//! The copy is kept as it came, and as changes make it. May use: `patch`, `pidf`, `xml`.
 
 mod produce;
 
 use super::patch::{self, PatchError};
 use super::pidf::{self, Limits};
-use super::xml::{self, Element, Node, split_name};
+use super::xml;
 use super::{DocumentError, Presence};
 pub use produce::{full, produce};
 
@@ -42,73 +42,52 @@ impl LocalCopy {
     /// is to be refreshed, which brings the full document.
     pub fn handle(&mut self, body: &[u8], limits: &Limits) -> Result<Option<Presence>, DocumentError> {
         let mut warnings = Vec::new();
-        let document = xml::read_whole(body, limits, Some(&mut warnings))?;
-        let root = document.root().filter(|root| root.namespace == NAMESPACE).ok_or(DocumentError::Root)?;
-        let is_full = match split_name(root.name).1 {
+        let root = xml::read(body, limits, &mut warnings)?;
+        let is_full = match root.name {
             "pidf-full" => true,
             "pidf-diff" => false,
             _ => return Err(DocumentError::Root),
         };
+        if root.namespace != NAMESPACE {
+            return Err(DocumentError::Root);
+        }
         let version: Option<u32> = root.attribute("version").and_then(|text| text.parse().ok());
         let version = version.ok_or(DocumentError::Attribute("version"))?;
         if self.version.is_some_and(|local| version <= local) {
             return Ok(None);
         }
-        if is_full {
-            let presence = self.keep(as_presence(document), limits)?;
-            self.version = Some(version);
-            return Ok(Some(presence));
-        }
-        let next = self.version.and_then(|local| local.checked_add(1));
-        if self.text.is_empty() || next != Some(version) {
-            return Err(DocumentError::Version);
-        }
-        let entity = root.attribute("entity");
-        let result = if warnings.is_empty() {
-            self.patched(document, entity, limits)
+        let presence = if is_full {
+            // What is not quite XML cannot be changed later.
+            let text = if warnings.is_empty() { body } else { &[] };
+            self.text = core::str::from_utf8(text).unwrap_or_default().to_owned();
+            pidf::from_tree(&root, &mut warnings)
         } else {
-            Err(DocumentError::Patch(PatchError::InvalidDiffFormat))
+            let next = self.version.and_then(|local| local.checked_add(1));
+            if self.text.is_empty() || next != Some(version) {
+                return Err(DocumentError::Version);
+            }
+            self.failed = self.failed.saturating_add(1);
+            let presence = self.change(body, root.attribute("entity"), limits)?;
+            self.failed = 0;
+            presence
         };
-        match result {
-            Ok(presence) => {
-                self.version = Some(version);
-                self.failed = 0;
-                Ok(Some(presence))
-            }
-            Err(error) => {
-                self.failed = self.failed.saturating_add(1);
-                Err(error)
-            }
-        }
+        self.version = Some(version);
+        Ok(Some(presence))
     }
 
-    fn patched(
+    fn change(
         &mut self,
-        diff: Element<'_>,
+        diff: &[u8],
         entity: Option<String>,
         limits: &Limits,
     ) -> Result<Presence, DocumentError> {
-        let text = core::mem::take(&mut self.text);
-        let result = (|| {
-            let mut document = xml::read_whole(text.as_bytes(), limits, None)?;
-            // Whose presence it is must be the same (RFC 5262 §3.2).
-            let ours = document.root().and_then(|root| root.attribute("entity"));
-            if entity.is_some() && entity != ours {
-                return Err(DocumentError::Patch(PatchError::InvalidAttributeValue));
-            }
-            patch::apply(&mut document, diff).map_err(DocumentError::Patch)?;
-            self.keep(document, limits)
-        })();
-        if result.is_err() {
-            self.text = text;
+        let text = patch::patch(&self.text, diff, limits).map_err(DocumentError::Patch)?;
+        let root = xml::read(text.as_bytes(), limits, &mut Vec::new())?;
+        // Whose presence it is must be the same (RFC 5262 §3.2).
+        if entity.is_some() && entity != root.attribute("entity") {
+            return Err(DocumentError::Patch(PatchError::InvalidAttributeValue));
         }
-        result
-    }
-
-    /// Keeps `document` if it can be read.
-    fn keep(&mut self, document: Element<'_>, limits: &Limits) -> Result<Presence, DocumentError> {
-        let text = xml::write_document(&document);
-        let (presence, _) = pidf::read(text.as_bytes(), limits)?;
+        let presence = pidf::from_tree(&root, &mut Vec::new());
         self.text = text;
         Ok(presence)
     }
@@ -123,18 +102,4 @@ impl LocalCopy {
     pub const fn is_hopeless(&self) -> bool {
         self.failed > 1
     }
-}
-
-/// The document with its `pidf-full` as what it stands for.
-fn as_presence(mut document: Element<'_>) -> Element<'_> {
-    for node in &mut document.children {
-        if let Node::Element(root) = node {
-            // The default namespace may be another one.
-            let is_default = xml::declared(root).all(|(prefix, uri)| !prefix.is_empty() || uri == PIDF);
-            root.name = if is_default { "presence" } else { "pidf:presence" };
-            root.namespace = PIDF;
-            root.attributes.retain(|attribute| attribute.name != "version");
-        }
-    }
-    document
 }

@@ -1,15 +1,15 @@
 //! XML patch operations (RFC 5261): `add`, `replace` and `remove` with the selectors of §4.1, applied to a tree.
 //!
 //! ```text
-//!   operation ──selector──> exactly one node ──> a changed tree, to which the next operation is applied
+//!   operation ──selector──> exactly one node ──> an edit of the text, which the next operation reads again
 //! ```
 //!
-//! The tree is the caller's own copy, so that a patch that fails has changed nothing. What a patch may cost is bounded.
-//! May use: `xml`.
+//! Each operation is an edit of the text: what is not touched stays as it is, byte for byte, and after an error nothing has
+//! changed. What a patch may cost is bounded. May use: `xml`.
 
 mod selector;
 
-use self::selector::{Place, Selector};
+use self::selector::{Found, Selector};
 use super::DocumentError;
 use super::pidf::Limits;
 use super::xml::{self, Attribute, DECLARATION, Element, Node, Scope, split_name, unescaped};
@@ -93,277 +93,300 @@ impl PatchError {
 ///
 /// # Errors
 /// [`PatchError`]; `target` must be well-formed and within `limits`, else [`PatchError::InvalidDiffFormat`] too.
-pub fn patch(target: &[u8], patch: &[u8], limits: &Limits) -> Result<String, PatchError> {
-    let unread = |error: DocumentError| PatchError::unread(&error);
-    let mut document = xml::read_whole(target, limits, None).map_err(unread)?;
-    let diff = xml::read_whole(patch, limits, None).map_err(unread)?;
-    apply(&mut document, diff)?;
-    Ok(xml::write_document(&document))
-}
-
-/// Applies the operations in `diff` to `document`, both read whole. After an error `document` is of no use any more.
-pub(super) fn apply<'a>(document: &mut Element<'a>, diff: Element<'a>) -> Result<(), PatchError> {
-    let mut root = None;
-    for node in diff.children {
-        if let Node::Element(element) = node {
-            root = Some(element);
-        }
-    }
-    let mut root = root.ok_or(PatchError::InvalidDiffFormat)?;
-    let operations = core::mem::take(&mut root.children);
+pub fn patch(target: &str, patch: &[u8], limits: &Limits) -> Result<String, PatchError> {
+    let diff = read(patch, limits)?;
+    let root = diff.root().ok_or(PatchError::InvalidDiffFormat)?;
+    let mut text = target.to_owned();
     let mut work = selector::MOST_WORK;
-    for operation in operations {
-        match operation {
+    for node in &root.children {
+        match node {
             Node::Element(operation) => {
-                Operation { root: &root, work: &mut work }.run(operation, document)?
+                work = work.checked_sub(text.len() / 2).ok_or(PatchError::TooLarge)?;
+                let document = read(text.as_bytes(), limits)?;
+                let patch = Patch { root, operation, text: &text };
+                let (from, to, with) = patch.edit(&document, &mut work)?;
+                drop(document);
+                text.replace_range(from..to, &with);
             }
             Node::Text(text) if is_blank(text) => {}
             Node::Comment(_) | Node::Instruction(_) => {}
             Node::Text(_) | Node::CData(_) => return Err(PatchError::InvalidDiffFormat),
         }
     }
-    Ok(())
+    Ok(text)
 }
 
-struct Operation<'r, 'a> {
-    /// Of the patch: its declarations hold in the selectors.
-    root: &'r Element<'a>,
-    /// What may still be spent on all operations together.
-    work: &'r mut u32,
+fn read<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Element<'a>, PatchError> {
+    xml::read_whole(bytes, limits).map_err(|error| PatchError::unread(&error))
 }
 
-impl<'a> Operation<'_, 'a> {
-    fn run(&mut self, mut operation: Element<'a>, document: &mut Element<'a>) -> Result<(), PatchError> {
+/// What stands between two places of the text is to be replaced by another text.
+type Edit = (usize, usize, String);
+
+/// An operation that is being worked out.
+struct Patch<'t, 'a> {
+    /// Of the patch: its declarations hold in the operation.
+    root: &'t Element<'a>,
+    operation: &'t Element<'a>,
+    /// The document that is changed.
+    text: &'t str,
+}
+
+impl<'a> Patch<'_, 'a> {
+    fn edit(&self, document: &Element<'_>, work: &mut usize) -> Result<Edit, PatchError> {
+        let operation = self.operation;
         let attribute = |name: &str| {
             let attribute = operation.attributes.iter().find(|a| a.namespace.is_empty() && a.name == name);
             attribute.map(|attribute| attribute.value.trim())
         };
-        let (kind, pos, ws) = (attribute("type"), attribute("pos"), attribute("ws"));
         let selector = unescaped(attribute("sel").ok_or(PatchError::InvalidDiffFormat)?);
-        let mut scope: Scope<'_> = vec![xml::XML];
-        scope.extend(xml::declared(self.root).chain(xml::declared(&operation)));
-        let (path, place) =
-            Selector::parse(&selector, &scope)?.locate(document, self.root.namespace, self.work)?;
-        let children = core::mem::take(&mut operation.children);
+        let scope = self.scope();
+        let found = Selector::parse(&selector, &scope)?.locate(document, work)?;
         if operation.namespace != self.root.namespace {
             return Err(PatchError::InvalidPatchDirective);
         }
-        match (split_name(operation.name).1, kind) {
-            ("add", None) => add(document, &path, place, pos, children),
-            ("add", Some(kind)) => {
-                let [Node::Text(value)] = children.as_slice() else {
-                    return Err(match kind.strip_prefix('@') {
-                        Some(_) => PatchError::InvalidAttributeValue,
-                        None => PatchError::InvalidNamespaceUri,
-                    });
-                };
-                if pos.is_some() {
-                    return Err(PatchError::InvalidPatchDirective);
-                }
-                add_attribute(document, &path, place, (kind, value), &scope)
-            }
-            ("replace", _) => replace(document, &path, place, children),
-            ("remove", _) => remove(document, &path, place, ws),
+        match (split_name(operation.name).1, attribute("type")) {
+            ("add", None) => self.add(&found, attribute("pos")),
+            ("add", Some(_)) if attribute("pos").is_some() => Err(PatchError::InvalidPatchDirective),
+            ("add", Some(kind)) => self.add_attribute(&found, kind, &scope),
+            ("replace", _) => self.replace(&found),
+            ("remove", _) => self.remove(&found, attribute("ws")),
             (_, _) => Err(PatchError::InvalidPatchDirective),
         }
     }
-}
 
-/// The element at the end of `path`.
-fn at<'t, 'a>(document: &'t mut Element<'a>, path: &[usize]) -> Result<&'t mut Element<'a>, PatchError> {
-    let mut element = document;
-    for index in path {
-        match element.children.get_mut(*index) {
-            Some(Node::Element(child)) => element = child,
-            Some(Node::Text(_) | Node::CData(_) | Node::Comment(_) | Node::Instruction(_)) | None => {
-                return Err(PatchError::InvalidPatchDirective);
-            }
+    /// What prefixes mean in the operation.
+    fn scope(&self) -> Scope<'a> {
+        let mut scope: Scope<'a> = vec![xml::XML, ("", "")];
+        for element in [self.root, self.operation] {
+            scope.extend(xml::declared(element));
         }
+        scope
     }
-    Ok(element)
-}
 
-fn add<'a>(
-    document: &mut Element<'a>,
-    path: &[usize],
-    place: Place,
-    pos: Option<&str>,
-    mut nodes: Vec<Node<'a>>,
-) -> Result<(), PatchError> {
-    let Place::Nodes(from, to) = place else { return Err(PatchError::InvalidAttributeValue) };
-    if path.is_empty() && matches!(pos, Some("before" | "after")) {
-        // Around the root element.
-        nodes.retain(|node| !matches!(node, Node::Text(text) if is_blank(text)));
-        for node in &nodes {
+    /// Where `node` of the document begins and ends.
+    fn span(&self, node: &Node<'_>) -> (usize, usize) {
+        let (source, before, after) = match node {
+            Node::Element(element) => (element.source, 0, 0),
+            Node::CData(text) => (*text, "<![CDATA[".len(), "]]>".len()),
+            Node::Text(source) | Node::Comment(source) | Node::Instruction(source) => (*source, 0, 0),
+        };
+        let from = self.place(source);
+        (from - before, from + source.len() + after)
+    }
+
+    /// Where `part` of the document begins.
+    fn place(&self, part: &str) -> usize {
+        part.as_ptr().addr().saturating_sub(self.text.as_ptr().addr())
+    }
+
+    /// The content of the operation. Its elements get the declarations that hold here.
+    fn content(&self) -> String {
+        let mut content = String::new();
+        for node in &self.operation.children {
             match node {
-                Node::Element(_) => return Err(PatchError::InvalidRootElementOperation),
-                Node::Text(_) | Node::CData(_) => return Err(PatchError::InvalidXmlPrologOperation),
-                Node::Comment(_) | Node::Instruction(_) => {}
+                Node::Element(element) => {
+                    let (tag, rest) = element.source.split_at(1 + element.name.len());
+                    content.push_str(tag);
+                    let scope = self.scope();
+                    for (at, (prefix, namespace)) in scope.iter().enumerate().skip(1) {
+                        let mut later = scope.iter().skip(at + 1).copied().chain(xml::declared(element));
+                        let is_used = prefix.is_empty() || element.source.contains(prefix);
+                        if is_used && later.all(|(other, _)| other != *prefix) {
+                            content.push_str(if prefix.is_empty() { " xmlns" } else { " xmlns:" });
+                            content.push_str(prefix);
+                            push_value(namespace, &mut content);
+                        }
+                    }
+                    content.push_str(rest);
+                }
+                Node::CData(text) => {
+                    content.push_str("<![CDATA[");
+                    content.push_str(text);
+                    content.push_str("]]>");
+                }
+                Node::Text(source) | Node::Comment(source) | Node::Instruction(source) => {
+                    content.push_str(source);
+                }
             }
         }
+        content
     }
-    let parent = at(document, path)?;
-    match pos {
-        Some("before") => exchange(&mut parent.children, from, from, nodes),
-        Some("after") => exchange(&mut parent.children, to, to, nodes),
-        Some("prepend") => exchange(&mut at(parent, &[from])?.children, 0, 0, nodes),
-        Some(_) => return Err(PatchError::InvalidAttributeValue),
-        None => at(parent, &[from])?.children.append(&mut nodes),
-    }
-    Ok(())
-}
 
-/// `nodes` instead of those between `from` and `to`.
-fn exchange<'a>(children: &mut Vec<Node<'a>>, from: usize, to: usize, mut nodes: Vec<Node<'a>>) {
-    let mut behind = children.split_off(to.min(children.len()));
-    children.truncate(from);
-    children.append(&mut nodes);
-    children.append(&mut behind);
-}
+    fn add(&self, found: &Found<'_, '_>, pos: Option<&str>) -> Result<Edit, PatchError> {
+        let nodes = found.nodes();
+        let (from, to) = self.range(nodes);
+        if found.attribute.is_some() || !matches!(pos, None | Some("before" | "after" | "prepend")) {
+            return Err(PatchError::InvalidAttributeValue);
+        }
+        if matches!(pos, Some("before" | "after")) {
+            for node in self.operation.children.iter().filter(|_| found.parent.source.is_empty()) {
+                // Around the root element.
+                match node {
+                    Node::Element(_) => return Err(PatchError::InvalidRootElementOperation),
+                    Node::Text(text) if is_blank(text) => {}
+                    Node::Text(_) | Node::CData(_) => return Err(PatchError::InvalidXmlPrologOperation),
+                    Node::Comment(_) | Node::Instruction(_) => {}
+                }
+            }
+            let at = if pos == Some("before") { from } else { to };
+            return Ok((at, at, self.content()));
+        }
+        let [Node::Element(element)] = nodes else { return Err(PatchError::InvalidPatchDirective) };
+        let content = self.content();
+        if element.source.ends_with("/>") && element.children.is_empty() {
+            return Ok((to - 2, to, [">", &content, "</", element.name, ">"].concat()));
+        }
+        let end = from + element.source.rfind("</").unwrap_or_default();
+        let first = element.children.first().filter(|_| pos.is_some());
+        let at = first.map_or(end, |node| self.span(node).0);
+        Ok((at, at, content))
+    }
 
-/// Adds an attribute or a declaration: type and value.
-fn add_attribute<'a>(
-    document: &mut Element<'a>,
-    path: &[usize],
-    place: Place,
-    (kind, value): (&'a str, &'a str),
-    diff: &Scope<'a>,
-) -> Result<(), PatchError> {
-    let Place::Nodes(index, _) = place else { return Err(PatchError::InvalidAttributeValue) };
-    let path = [path, &[index]].concat();
-    let (namespace, name) = match (kind.strip_prefix('@'), kind.strip_prefix("namespace::")) {
-        (Some(name), _) if selector::is_name(name) => {
-            let prefix = split_name(name).0;
-            let namespace = if prefix.is_empty() { Some("") } else { xml::meaning(prefix, diff) };
-            (namespace.ok_or(PatchError::InvalidNamespacePrefix)?, name)
-        }
-        (_, Some(prefix)) if selector::is_name(prefix) && !prefix.contains(':') => (DECLARATION, prefix),
-        (_, _) => return Err(PatchError::InvalidAttributeValue),
-    };
-    let is_declaration = namespace == DECLARATION;
-    if is_declaration && value.trim().is_empty() {
-        return Err(PatchError::InvalidNamespaceUri);
+    /// From the beginning of the first to the end of the last.
+    fn range(&self, nodes: &[Node<'_>]) -> (usize, usize) {
+        let from = nodes.first().map_or(0, |node| self.span(node).0);
+        (from, nodes.last().map_or(from, |node| self.span(node).1))
     }
-    if !is_declaration && !namespace.is_empty() {
-        // Where it comes to stand, its prefix may mean something else.
-        let mut scope: Scope<'a> = vec![xml::XML];
-        for length in 1..=path.len() {
-            scope.extend(xml::declared(at(document, path.get(..length).unwrap_or_default())?));
-        }
-        let own = split_name(name).0;
-        let element = at(document, &path)?;
-        if xml::bound(element, own, namespace, &scope).is_none() && xml::meaning(own, &scope).is_some() {
-            return Err(PatchError::InvalidNamespacePrefix);
-        }
-    }
-    let element = at(document, &path)?;
-    let local = split_name(name).1;
-    if element.attributes.iter().any(|a| a.namespace == namespace && split_name(a.name).1 == local) {
-        return Err(PatchError::InvalidAttributeValue);
-    }
-    if is_declaration && (matches!(name, "xml" | "xmlns") || rebind(element, name, None, true)) {
-        return Err(PatchError::InvalidNamespacePrefix);
-    }
-    element.attributes.push(Attribute { namespace, name, value });
-    Ok(())
-}
 
-fn replace<'a>(
-    document: &mut Element<'a>,
-    path: &[usize],
-    place: Place,
-    nodes: Vec<Node<'a>>,
-) -> Result<(), PatchError> {
-    let parent = at(document, path)?;
-    let (from, to) = match place {
-        Place::Nodes(from, to) => (from, to),
-        Place::Attribute(index) => {
-            let value = match nodes.as_slice() {
+    /// Adds an attribute or a declaration.
+    fn add_attribute(
+        &self,
+        found: &Found<'_, '_>,
+        kind: &str,
+        scope: &Scope<'_>,
+    ) -> Result<Edit, PatchError> {
+        let declared = kind.strip_prefix("namespace::");
+        let name = declared.or_else(|| kind.strip_prefix('@')).filter(|name| selector::is_name(name));
+        let (prefix, local) = split_name(name.ok_or(PatchError::InvalidAttributeValue)?);
+        if found.attribute.is_some() || prefix == "xmlns" || local == "xmlns" {
+            return Err(PatchError::InvalidAttributeValue);
+        }
+        let value = match self.operation.children.as_slice() {
+            [Node::Text(value)] if declared.is_none() || !value.trim().is_empty() => *value,
+            _ if declared.is_some() => return Err(PatchError::InvalidNamespaceUri),
+            _ => return Err(PatchError::InvalidAttributeValue),
+        };
+        let [Node::Element(element)] = found.nodes() else { return Err(PatchError::InvalidPatchDirective) };
+        // What has to be declared at the element: prefix and namespace.
+        let (wanted, namespace) = match (declared, prefix) {
+            (Some(_), "") => (local, value),
+            (Some(_), _) => return Err(PatchError::InvalidAttributeValue),
+            (None, "") => ("", ""),
+            (None, _) => (prefix, xml::meaning(prefix, scope).ok_or(PatchError::InvalidNamespacePrefix)?),
+        };
+        let is_there = |a: &Attribute<'_>| match declared {
+            Some(_) => a.namespace == DECLARATION && a.name == local,
+            None => a.namespace == namespace && split_name(a.name).1 == local,
+        };
+        if element.attributes.iter().any(is_there) {
+            return Err(PatchError::InvalidAttributeValue);
+        }
+        let mut text = String::new();
+        if !wanted.is_empty() && (declared.is_some() || wanted != "xml") {
+            let known = xml::declared(element).find(|(prefix, _)| *prefix == wanted);
+            // The prefix may mean something else there.
+            if wanted == "xml"
+                || known.is_some_and(|(_, known)| known != namespace)
+                || uses(element, wanted, Some(namespace), true)
+            {
+                return Err(PatchError::InvalidNamespacePrefix);
+            }
+            if known.is_none() {
+                text.push_str(" xmlns:");
+                text.push_str(wanted);
+                push_value(namespace, &mut text);
+            }
+        }
+        if declared.is_none() {
+            text.push(' ');
+            text.push_str(kind.trim_start_matches('@'));
+            push_value(value, &mut text);
+        }
+        let at = self.place(element.name) + element.name.len();
+        Ok((at, at, text))
+    }
+
+    fn replace(&self, found: &Found<'_, '_>) -> Result<Edit, PatchError> {
+        let (nodes, children) = (found.nodes(), self.operation.children.as_slice());
+        if let Some(attribute) = found.attribute {
+            let value = match children {
                 [] => "",
                 [Node::Text(value)] => value,
                 _ => return Err(PatchError::InvalidAttributeValue),
             };
-            let Some(attribute) = parent.attributes.get_mut(index) else { return Ok(()) };
-            attribute.value = value;
-            if attribute.namespace == DECLARATION {
-                if value.trim().is_empty() {
-                    return Err(PatchError::InvalidNamespaceUri);
-                }
-                let prefix = attribute.name;
-                rebind(parent, prefix, Some(value), true);
+            if attribute.namespace == DECLARATION && value.trim().is_empty() {
+                return Err(PatchError::InvalidNamespaceUri);
             }
-            return Ok(());
+            let from = self.place(attribute.value);
+            let mut text = String::new();
+            push_value(value, &mut text);
+            // Its quotes, but not its equals sign.
+            text.remove(0);
+            return Ok((from - 1, from + attribute.value.len() + 1, text));
         }
-    };
-    let fits = match (parent.children.get(from), nodes.as_slice()) {
-        (Some(Node::Text(_) | Node::CData(_)), nodes) => nodes.iter().all(is_text),
-        (Some(Node::Element(_)), [Node::Element(_)])
-        | (Some(Node::Comment(_)), [Node::Comment(_)])
-        | (Some(Node::Instruction(_)), [Node::Instruction(_)]) => true,
-        (_, _) => false,
-    };
-    if !fits {
-        return Err(PatchError::InvalidNodeTypes);
+        let fits = match (nodes, children) {
+            ([Node::Text(_) | Node::CData(_), ..], children) => children.iter().all(is_text),
+            ([Node::Element(_)], [Node::Element(_)])
+            | ([Node::Comment(_)], [Node::Comment(_)])
+            | ([Node::Instruction(_)], [Node::Instruction(_)]) => true,
+            (_, _) => false,
+        };
+        if !fits {
+            return Err(PatchError::InvalidNodeTypes);
+        }
+        let (from, to) = self.range(nodes);
+        Ok((from, to, self.content()))
     }
-    exchange(&mut parent.children, from, to, nodes);
-    Ok(())
-}
 
-fn remove(
-    document: &mut Element<'_>,
-    path: &[usize],
-    place: Place,
-    ws: Option<&str>,
-) -> Result<(), PatchError> {
-    let (before, after) = match ws {
-        None => (false, false),
-        Some("before") => (true, false),
-        Some("after") => (false, true),
-        Some("both") => (true, true),
-        Some(_) => return Err(PatchError::InvalidAttributeValue),
-    };
-    let parent = at(document, path)?;
-    let (mut from, mut to) = match place {
-        Place::Nodes(from, to) => (from, to),
-        Place::Attribute(index) => {
+    fn remove(&self, found: &Found<'_, '_>, ws: Option<&str>) -> Result<Edit, PatchError> {
+        let (before, after) = match ws {
+            None => (false, false),
+            Some("before") => (true, false),
+            Some("after") => (false, true),
+            Some("both") => (true, true),
+            Some(_) => return Err(PatchError::InvalidAttributeValue),
+        };
+        let nodes = found.nodes();
+        if let Some(attribute) = found.attribute {
             if before || after {
                 return Err(PatchError::InvalidWhitespaceDirective);
             }
-            let attribute = parent.attributes.get(index).ok_or(PatchError::UnlocatedNode)?;
-            let prefix = attribute.name;
-            if attribute.namespace == DECLARATION && rebind(parent, prefix, None, true) {
+            let is_declaration = attribute.namespace == DECLARATION;
+            if is_declaration && uses(found.parent, attribute.name, None, true) {
                 return Err(PatchError::InvalidNamespacePrefix);
             }
-            parent.attributes.remove(index);
-            return Ok(());
+            // From the blanks before its name.
+            let end = self.place(attribute.value) + attribute.value.len() + 1;
+            let name = self.text.get(..self.place(attribute.name)).unwrap_or_default();
+            let name = if is_declaration { name.strip_suffix("xmlns:").unwrap_or(name) } else { name };
+            return Ok((name.trim_ascii_end().len(), end, String::new()));
         }
-    };
-    if path.is_empty() && matches!(parent.children.get(from), Some(Node::Element(_))) {
-        return Err(PatchError::InvalidRootElementOperation);
-    }
-    let located = (from, to);
-    let is_text_at = |at: usize| parent.children.get(at).is_some_and(is_text);
-    let has_text = is_text_at(from);
-    while before && from > 0 && is_text_at(from - 1) {
-        from -= 1;
-    }
-    while after && is_text_at(to) {
-        to += 1;
-    }
-    let blank = |from: usize, to: usize| {
-        parent.children.get(from..to).unwrap_or_default().iter().all(|node| match node {
+        if found.parent.source.is_empty() && matches!(nodes, [Node::Element(_)]) {
+            return Err(PatchError::InvalidRootElementOperation);
+        }
+        let (mut from, mut to) = (found.from, found.to);
+        let siblings = &found.parent.children;
+        let is_text_at = |at: usize| siblings.get(at).is_some_and(is_text);
+        while before && from > 0 && is_text_at(from - 1) {
+            from -= 1;
+        }
+        while after && is_text_at(to) {
+            to += 1;
+        }
+        let missing = (before && from == found.from) || (after && to == found.to);
+        let removed = siblings.get(from..to).unwrap_or_default();
+        let blank = removed.iter().all(|node| match node {
             Node::Text(text) => is_blank(text),
             Node::CData(text) => text.trim_ascii().is_empty(),
-            Node::Element(_) | Node::Comment(_) | Node::Instruction(_) => false,
-        })
-    };
-    let missing = (before && from == located.0) || (after && to == located.1);
-    let is_wrong = missing || !blank(from, located.0) || !blank(located.1, to);
-    if (before || after) && (has_text || is_wrong) {
-        return Err(PatchError::InvalidWhitespaceDirective);
+            Node::Element(_) | Node::Comment(_) | Node::Instruction(_) => true,
+        });
+        if (before || after) && (nodes.iter().any(is_text) || missing || !blank) {
+            return Err(PatchError::InvalidWhitespaceDirective);
+        }
+        let (from, to) = self.range(removed);
+        Ok((from, to, String::new()))
     }
-    exchange(&mut parent.children, from, to, Vec::new());
-    Ok(())
 }
 
 fn is_text(node: &Node<'_>) -> bool {
@@ -374,25 +397,21 @@ fn is_blank(text: &str) -> bool {
     unescaped(text).trim_ascii().is_empty()
 }
 
-/// Whether a name in `element` has `prefix` by a declaration at the element. Gives all of them the namespace `uri`.
-fn rebind<'a>(element: &mut Element<'a>, prefix: &str, uri: Option<&'a str>, is_top: bool) -> bool {
+/// Whether a name in `element` has `prefix` by a declaration at the element or outside of it, and means another namespace
+/// than `but`.
+fn uses(element: &Element<'_>, prefix: &str, but: Option<&str>, is_top: bool) -> bool {
     if !is_top && xml::declared(element).any(|(declared, _)| declared == prefix) {
         return false;
     }
-    let mut used = split_name(element.name).0 == prefix;
-    if let Some(uri) = uri.filter(|_| used) {
-        element.namespace = uri;
-    }
-    for attribute in element.attributes.iter_mut().filter(|a| a.namespace != DECLARATION) {
-        if split_name(attribute.name).0 == prefix {
-            used = true;
-            attribute.namespace = uri.unwrap_or(attribute.namespace);
-        }
-    }
-    for child in &mut element.children {
-        if let Node::Element(child) = child {
-            used |= rebind(child, prefix, uri, false);
-        }
-    }
-    used
+    let differs = |name: &str, namespace: &str| split_name(name).0 == prefix && but != Some(namespace);
+    differs(element.name, element.namespace)
+        || element.attributes.iter().any(|a| a.namespace != DECLARATION && differs(a.name, a.namespace))
+        || element.elements().any(|child| uses(child, prefix, but, false))
+}
+
+/// An equals sign and `value`, escaped as the content of an element is, in quotes.
+fn push_value(value: &str, into: &mut String) {
+    into.push_str("=\"");
+    into.push_str(&value.replace('"', "&quot;"));
+    into.push('"');
 }

@@ -11,7 +11,7 @@ use super::vocabulary::Vocabulary;
 use super::{DocumentError, Warning};
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::parser::{ElementParser, Parser};
-pub(super) use write::{Scope, XML, bound, declared, meaning, push_attribute, write, write_document};
+pub(super) use write::{Scope, XML, declared, meaning, push_attribute, write, write_document};
 
 /// The namespace of declarations, which stand among the attributes of a document that was read whole.
 pub(super) const DECLARATION: &str = "http://www.w3.org/2000/xmlns/";
@@ -43,6 +43,8 @@ pub(super) struct Element<'a> {
     pub(super) text: &'a str,
     /// The rest; no text of blanks alone.
     pub(super) children: Vec<Node<'a>>,
+    /// From the beginning of its start tag to the end of its end tag.
+    pub(super) source: &'a str,
     /// `xml:lang` in scope.
     pub(super) lang: Option<&'a str>,
 }
@@ -128,6 +130,7 @@ enum Keep {
 type Scopes<'a> = Vec<(&'a str, &'a str, Vocabulary)>;
 
 struct Open<'a> {
+    /// Its source begins with it and has no end yet.
     element: Element<'a>,
     /// Length of the scope outside of the element.
     scope: usize,
@@ -166,13 +169,9 @@ fn read_root<'a>(
 }
 
 /// A document with all that [`write`] needs: an element without a name, in which the root and what stands around it
-/// are; comments, processing instructions, prefixes and declarations are kept. Laxly only if there is room for warnings.
-pub(super) fn read_whole<'a>(
-    bytes: &'a [u8],
-    limits: &Limits,
-    warnings: Option<&mut Vec<Warning>>,
-) -> Result<Element<'a>, DocumentError> {
-    let children = read_nodes(bytes, limits, warnings, Keep::All)?;
+/// are; comments, processing instructions, prefixes, declarations and sources are kept. Never laxly.
+pub(super) fn read_whole<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Element<'a>, DocumentError> {
+    let children = read_nodes(bytes, limits, None, Keep::All)?;
     Ok(Element { children, ..Element::default() })
 }
 
@@ -246,7 +245,7 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode, what: Keep) -> Result<V
                 // An unmatched end tag closes up to its start, or is dropped if there is none.
                 while depth.is_some_and(|depth| depth < open.len()) {
                     let Some(closed) = open.pop() else { break };
-                    close(closed, &mut open, &mut outside, &mut scope);
+                    close(closed, &mut open, &mut outside, &mut scope, rest);
                 }
             }
             Markup::Start => {
@@ -266,9 +265,11 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode, what: Keep) -> Result<V
                 has_root = true;
                 let tag = inside.strip_suffix('/').unwrap_or(inside);
                 let lang = open.last().and_then(|open| open.element.lang);
-                let started = start_element(tag, &mut scope, lang, limits, mode, whole)?;
+                let mut started = start_element(tag, &mut scope, lang, limits, mode, whole)?;
+                let from = text.len() - rest.len() - source.len();
+                started.element.source = text.get(from..).unwrap_or_default();
                 if tag.len() < inside.len() {
-                    close(started, &mut open, &mut outside, &mut scope);
+                    close(started, &mut open, &mut outside, &mut scope, rest);
                 } else {
                     open.push(started);
                 }
@@ -279,7 +280,7 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode, what: Keep) -> Result<V
         return Err(DocumentError::Malformed);
     }
     while let Some(closed) = open.pop() {
-        close(closed, &mut open, &mut outside, &mut scope);
+        close(closed, &mut open, &mut outside, &mut scope, rest);
     }
     if has_root { Ok(outside) } else { Err(DocumentError::Malformed) }
 }
@@ -349,8 +350,17 @@ fn is_declaration(inside: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_whitespace()))
 }
 
-fn close<'a>(closed: Open<'a>, open: &mut [Open<'a>], outside: &mut Vec<Node<'a>>, scope: &mut Scopes<'a>) {
+/// Ends an element, behind which `rest` stands.
+fn close<'a>(
+    mut closed: Open<'a>,
+    open: &mut [Open<'a>],
+    outside: &mut Vec<Node<'a>>,
+    scope: &mut Scopes<'a>,
+    rest: &str,
+) {
     scope.truncate(closed.scope);
+    let source = closed.element.source;
+    closed.element.source = source.get(..source.len().saturating_sub(rest.len())).unwrap_or_default();
     keep(open, outside, Node::Element(closed.element));
 }
 

@@ -32,7 +32,8 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<(Presence, Vec<Warning>), D
     let mut warnings = Vec::new();
     let root = xml::read_old(bytes, limits, &mut warnings)?;
     if root.name != "presence" || !root.elements().any(|child| matches!(child.name, "presentity" | "atom")) {
-        let presence = pidf::from_tree(&root, &mut warnings)?;
+        pidf::check_root(&root, &mut warnings)?;
+        let presence = pidf::from_tree(&root, &mut warnings);
         return Ok((presence, warnings));
     }
     let mut presence = Presence::default();

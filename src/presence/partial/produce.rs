@@ -18,8 +18,8 @@ const UNLIMITED: Limits = Limits {
 #[must_use]
 pub fn produce(old: &str, new: &str, version: u32) -> Option<String> {
     let full = full(new, version)?;
-    let old = xml::read_whole(old.as_bytes(), &UNLIMITED, None).ok()?;
-    let new = xml::read_whole(new.as_bytes(), &UNLIMITED, None).ok()?;
+    let old = xml::read_whole(old.as_bytes(), &UNLIMITED).ok()?;
+    let new = xml::read_whole(new.as_bytes(), &UNLIMITED).ok()?;
     let diff = diff(old.root()?, new.root()?, version);
     Some(diff.filter(|diff| diff.len() < full.len()).unwrap_or(full))
 }
@@ -28,7 +28,7 @@ pub fn produce(old: &str, new: &str, version: u32) -> Option<String> {
 #[must_use]
 pub fn full(text: &str, version: u32) -> Option<String> {
     let version = version.to_string();
-    let mut document = xml::read_whole(text.as_bytes(), &UNLIMITED, None).ok()?;
+    let mut document = xml::read_whole(text.as_bytes(), &UNLIMITED).ok()?;
     for node in &mut document.children {
         let Node::Element(root) = node else { continue };
         if root.namespace != PIDF || split_name(root.name).1 != "presence" {
@@ -391,7 +391,7 @@ mod tests {
     }
 
     fn words(text: &str) -> String {
-        let document = xml::read_whole(text.as_bytes(), &UNLIMITED, None).unwrap();
+        let document = xml::read_whole(text.as_bytes(), &UNLIMITED).unwrap();
         let mut words = String::new();
         canonical(document.root().unwrap(), &mut words);
         words
@@ -452,10 +452,10 @@ mod tests {
             let (from, to) = (from.min(new.len()), to.min(new.len()));
             new.splice(from.min(to)..to.max(from), other);
             let (old, new) = (document(&old), document(&new));
-            let trees = [&old, &new].map(|text| xml::read_whole(text.as_bytes(), &UNLIMITED, None).unwrap());
+            let trees = [&old, &new].map(|text| xml::read_whole(text.as_bytes(), &UNLIMITED).unwrap());
             // By changes alone, however long they are.
             if let Some(changes) = diff(trees[0].root().unwrap(), trees[1].root().unwrap(), 2) {
-                let patched = patch::patch(old.as_bytes(), changes.as_bytes(), &UNLIMITED);
+                let patched = patch::patch(&old, changes.as_bytes(), &UNLIMITED);
                 prop_assert_eq!(patched.as_deref().map(words), Ok(words(&new)), "{}", changes);
             }
             let produced = produce(&old, &new, 2).unwrap();

@@ -10,18 +10,28 @@
 //! ```
 
 use super::PatchError;
-use crate::presence::xml::{self, DECLARATION, Element, Node, Scope, split_name, unescaped};
+use crate::presence::xml::{self, Attribute, DECLARATION, Element, Node, Scope, split_name, unescaped};
 
 /// Nodes looked at and bytes compared for one patch, at most.
-pub(super) const MOST_WORK: u32 = 1_000_000;
+pub(super) const MOST_WORK: usize = 1_000_000;
 
-/// What a selector located, in the element at the end of a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// The children from one to before the other: a node, or the pieces of a text.
-    Nodes(usize, usize),
-    /// An attribute or a declaration.
-    Attribute(usize),
+/// What a selector located.
+#[derive(Clone, Copy)]
+pub(super) struct Found<'t, 'a> {
+    /// The element it is in; without a source the document itself.
+    pub(super) parent: &'t Element<'a>,
+    /// An attribute or a declaration of it.
+    pub(super) attribute: Option<&'t Attribute<'a>>,
+    /// Otherwise its children from here: a node, or the pieces of a text.
+    pub(super) from: usize,
+    /// To before this one.
+    pub(super) to: usize,
+}
+
+impl<'t, 'a> Found<'t, 'a> {
+    pub(super) fn nodes(&self) -> &'t [Node<'a>] {
+        self.parent.children.get(self.from..self.to).unwrap_or_default()
+    }
 }
 
 /// A name of an element or attribute: its namespace, and what stands behind the prefix.
@@ -83,15 +93,13 @@ impl<'s> Selector<'s> {
         }
     }
 
-    /// The one node that is meant, and the way to the element it is in. A root element that is called `pidf-full` in
-    /// `alias`, the namespace of the patch, may be kept under another name (RFC 5263 §4.5).
-    pub(super) fn locate(
+    /// The one node that is meant.
+    pub(super) fn locate<'t, 'a>(
         &self,
-        document: &Element<'_>,
-        alias: &str,
-        work: &mut u32,
-    ) -> Result<(Vec<usize>, Place), PatchError> {
-        let mut search = Search { alias, work, path: Vec::new(), found: None, has_xml_id: false };
+        document: &'t Element<'a>,
+        work: &mut usize,
+    ) -> Result<Found<'t, 'a>, PatchError> {
+        let mut search = Search { work, found: None, has_xml_id: false };
         match self.id {
             Some(id) => search.find_id(document, id, &self.steps)?,
             None => search.find(document, &self.steps)?,
@@ -246,31 +254,28 @@ impl<'s> Reader<'s, '_> {
     }
 }
 
-struct Search<'r> {
-    alias: &'r str,
-    work: &'r mut u32,
-    path: Vec<usize>,
-    found: Option<(Vec<usize>, Place)>,
+struct Search<'r, 't, 'a> {
+    work: &'r mut usize,
+    found: Option<Found<'t, 'a>>,
     has_xml_id: bool,
 }
 
-impl Search<'_> {
+impl<'t, 'a> Search<'_, 't, 'a> {
     fn spend(&mut self, work: usize) -> Result<(), PatchError> {
-        let left = u32::try_from(work).ok().and_then(|work| self.work.checked_sub(work));
-        *self.work = left.ok_or(PatchError::TooLarge)?;
+        *self.work = self.work.checked_sub(work).ok_or(PatchError::TooLarge)?;
         Ok(())
     }
 
-    fn hit(&mut self, place: Place) -> Result<(), PatchError> {
+    fn hit(&mut self, found: Found<'t, 'a>) -> Result<(), PatchError> {
         if self.found.is_some() {
             return Err(PatchError::UnlocatedNode);
         }
-        self.found = Some((self.path.clone(), place));
+        self.found = Some(found);
         Ok(())
     }
 
-    /// Looks for what `steps` mean from `element`, which is at the end of the path.
-    fn find(&mut self, element: &Element<'_>, steps: &[Step<'_>]) -> Result<(), PatchError> {
+    /// Looks for what `steps` mean from `element`.
+    fn find(&mut self, element: &'t Element<'a>, steps: &[Step<'_>]) -> Result<(), PatchError> {
         let Some((step, rest)) = steps.split_first() else { return Ok(()) };
         self.spend(1 + element.children.len() + element.attributes.len())?;
         let (namespace, name) = match &step.test {
@@ -281,15 +286,15 @@ impl Search<'_> {
             }
         };
         let mut attributes = element.attributes.iter();
-        match attributes.position(|a| a.namespace == namespace && split_name(a.name).1 == name) {
-            Some(index) => self.hit(Place::Attribute(index)),
+        match attributes.find(|a| a.namespace == namespace && split_name(a.name).1 == name) {
             None => Ok(()),
+            attribute => self.hit(Found { parent: element, attribute, from: 0, to: 0 }),
         }
     }
 
     fn find_nodes(
         &mut self,
-        element: &Element<'_>,
+        element: &'t Element<'a>,
         step: &Step<'_>,
         rest: &[Step<'_>],
     ) -> Result<(), PatchError> {
@@ -300,7 +305,7 @@ impl Search<'_> {
             match (nodes.last_mut(), after_text && is_text) {
                 // Texts side by side are one node.
                 (Some((_, end)), true) if matches!(step.test, Test::Text) => *end = index + 1,
-                _ if self.meets(node, &step.test) => nodes.push((index, index + 1)),
+                _ if meets(element, node, &step.test) => nodes.push((index, index + 1)),
                 _ => {}
             }
             after_text = is_text;
@@ -322,31 +327,11 @@ impl Search<'_> {
         }
         for (from, to) in nodes {
             match element.children.get(from) {
-                Some(Node::Element(child)) if !rest.is_empty() => {
-                    self.path.push(from);
-                    self.find(child, rest)?;
-                    self.path.pop();
-                }
-                _ => self.hit(Place::Nodes(from, to))?,
+                Some(Node::Element(child)) if !rest.is_empty() => self.find(child, rest)?,
+                _ => self.hit(Found { parent: element, attribute: None, from, to })?,
             }
         }
         Ok(())
-    }
-
-    fn meets(&self, node: &Node<'_>, test: &Test<'_>) -> bool {
-        match (node, test) {
-            (Node::Element(_), Test::Any)
-            | (Node::Text(_) | Node::CData(_), Test::Text)
-            | (Node::Comment(_), Test::Comment) => true,
-            (Node::Element(element), Test::Element(name)) => {
-                is_called(element, *name) || (self.path.is_empty() && *name == (self.alias, "pidf-full"))
-            }
-            (Node::Instruction(source), Test::Instruction(target)) => {
-                let name = source.trim_start_matches("<?");
-                target.is_empty() || name.get(..name_end(name)) == Some(target)
-            }
-            (_, _) => false,
-        }
     }
 
     fn holds(&mut self, element: &Element<'_>, predicate: &Predicate<'_>) -> Result<bool, PatchError> {
@@ -379,7 +364,7 @@ impl Search<'_> {
     }
 
     /// Looks for `steps` from the element whose `id` is this.
-    fn find_id(&mut self, element: &Element<'_>, id: &str, steps: &[Step<'_>]) -> Result<(), PatchError> {
+    fn find_id(&mut self, element: &'t Element<'a>, id: &str, steps: &[Step<'_>]) -> Result<(), PatchError> {
         self.spend(1 + element.children.len())?;
         for (index, child) in element.children.iter().enumerate() {
             let Node::Element(child) = child else { continue };
@@ -389,16 +374,33 @@ impl Search<'_> {
             let is_meant = has("id");
             self.spend(child.attributes.len())?;
             if is_meant && steps.is_empty() {
-                self.hit(Place::Nodes(index, index + 1))?;
-            }
-            self.path.push(index);
-            if is_meant {
+                self.hit(Found { parent: element, attribute: None, from: index, to: index + 1 })?;
+            } else if is_meant {
                 self.find(child, steps)?;
             }
             self.find_id(child, id, steps)?;
-            self.path.pop();
         }
         Ok(())
+    }
+}
+
+fn meets(parent: &Element<'_>, node: &Node<'_>, test: &Test<'_>) -> bool {
+    match (node, test) {
+        (Node::Element(_), Test::Any)
+        | (Node::Text(_) | Node::CData(_), Test::Text)
+        | (Node::Comment(_), Test::Comment) => true,
+        (Node::Element(element), Test::Element(name)) => {
+            // The root of a partial document is called as that of a whole one, too (RFC 5262 §6).
+            let is_either = |name: &str| matches!(name, "presence" | "pidf-full");
+            let is_root = parent.source.is_empty();
+            is_called(element, *name)
+                || (is_root && is_either(name.1) && is_either(split_name(element.name).1))
+        }
+        (Node::Instruction(source), Test::Instruction(target)) => {
+            let name = source.trim_start_matches("<?");
+            target.is_empty() || name.get(..name_end(name)) == Some(target)
+        }
+        (_, _) => false,
     }
 }
 

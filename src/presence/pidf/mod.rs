@@ -6,7 +6,7 @@ mod timestamp;
 mod write;
 
 pub use read::read;
-pub(super) use read::{from_tree, priority};
+pub(super) use read::{check_root, from_tree, priority};
 pub(super) use write::escape;
 pub use write::write;
 

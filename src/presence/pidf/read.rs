@@ -18,15 +18,27 @@ use litemap::LiteMap;
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<(Presence, Vec<Warning>), DocumentError> {
     let mut warnings = Vec::new();
     let root = xml::read(bytes, limits, &mut warnings)?;
-    let presence = from_tree(&root, &mut warnings)?;
+    check_root(&root, &mut warnings)?;
+    let presence = from_tree(&root, &mut warnings);
     Ok((presence, warnings))
 }
 
-/// What a document says whose root this is.
-pub(in crate::presence) fn from_tree(
+/// Whether `root` is the root of a PIDF document.
+pub(in crate::presence) fn check_root(
     root: &Element<'_>,
     warnings: &mut Vec<Warning>,
-) -> Result<Presence, DocumentError> {
+) -> Result<(), DocumentError> {
+    if root.name != "presence" || root.vocabulary != Vocabulary::Pidf {
+        return Err(DocumentError::Root);
+    }
+    if root.namespace != "urn:ietf:params:xml:ns:pidf" {
+        warnings.push(Warning::Namespace);
+    }
+    Ok(())
+}
+
+/// What a document says whose root this is, whatever it is called.
+pub(in crate::presence) fn from_tree(root: &Element<'_>, warnings: &mut Vec<Warning>) -> Presence {
     Documents { warnings }.presence(root)
 }
 
@@ -41,13 +53,7 @@ impl Documents<'_> {
         }
     }
 
-    fn presence(&mut self, root: &Element<'_>) -> Result<Presence, DocumentError> {
-        if root.name != "presence" || root.vocabulary != Vocabulary::Pidf {
-            return Err(DocumentError::Root);
-        }
-        if root.namespace != "urn:ietf:params:xml:ns:pidf" {
-            self.warn(Warning::Namespace);
-        }
+    fn presence(&mut self, root: &Element<'_>) -> Presence {
         let mut presence =
             Presence { entity: root.attribute("entity").unwrap_or_default(), ..Presence::default() };
         if presence.entity.is_empty() {
@@ -64,7 +70,7 @@ impl Documents<'_> {
         }
         self.check_ids(&presence.tuples);
         self.check_ids(&presence.persons);
-        Ok(presence)
+        presence
     }
 
     fn check_ids(&mut self, components: &[Component]) {
