@@ -295,6 +295,11 @@ test("a connection that does not read what piles up for it is ended", async (t) 
       sockets++;
       slow ??= this;
     }
+
+    // A watcher of whole documents: one that takes changes is told the next when it has answered the last.
+    send(data) {
+      super.send(typeof data === "string" ? data.replace(", application/pidf-diff+xml", "") : data);
+    }
   }
   const bob = openAgent(t, server, "bob", { webSocket: Slow });
   const { state, states } = observe(bob, "sip:alice@example.test");
