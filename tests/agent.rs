@@ -457,3 +457,35 @@ fn a_withdrawal_that_finds_nothing_to_withdraw_is_answered() {
     page.connect();
     assert!(page.is_silent());
 }
+
+#[test]
+fn a_hidden_tab_whose_timers_fire_once_a_minute_stays_right() {
+    // 6665-4.1.2.2-a
+    let mut page = Page::online();
+    let id = page.watch("sip:bob@example.com");
+    let first = page.next_sent();
+    page.accept(&first, 300);
+    page.notify(&first, "active;expires=300", "");
+    let mut asked = 0;
+    // A server would have dropped a subscription that is five minutes old.
+    let mut expires = page.now + Duration::from_secs(300);
+    for _ in 0..600 {
+        page.throttled(Duration::from_secs(60));
+        while !page.is_silent() {
+            let request = page.next_sent();
+            if request.method() == Method::Subscribe && request.header(&Name::Expires) != Some("0") {
+                assert!(page.now < expires, "renewed too late");
+                expires = page.now + Duration::from_secs(300);
+                asked += 1;
+                page.accept(&request, 300);
+                page.notify(&first, "active;expires=300", "");
+            } else {
+                page.respond(&request, 200, &[]);
+            }
+        }
+        let view = page.view(id);
+        assert!(!view.stale && view.subscription.state == Watching::Active);
+    }
+    assert!((200..=300).contains(&asked), "{asked}");
+    assert!(page.failures().is_empty());
+}

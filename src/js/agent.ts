@@ -300,6 +300,8 @@ export class PresenceAgent extends EventTarget implements Agent {
         core.pump();
       }, { signal });
     on(globalThis, "online", (core) => core.wake(true));
+    // The host may be wrong, or the server on this side of the gap: the server itself is asked.
+    on(globalThis, "offline", (core) => core.wake(false));
     on(globalThis.document, "visibilitychange", (core) => core.wake(false));
     on(globalThis, "pagehide", (core) => {
       core.suspend();

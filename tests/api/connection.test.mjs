@@ -263,3 +263,23 @@ test("a password is composed before it is hashed", async (t) => {
   const there = { url: running.url, domain: "example.test", users: { alice: "Ja\u0308s\u00F8n" } };
   await openAgent(t, there, "alice").publish({ status: "busy" });
 });
+
+test("when the host says that the network is gone, the server is asked", async (t) => {
+  const target = new EventTarget();
+  globalThis.addEventListener = target.addEventListener.bind(target);
+  const { now } = Date;
+  t.after(() => {
+    delete globalThis.addEventListener;
+    Date.now = now;
+  });
+  const agent = openAgent(t, server, "alice");
+  const trace = traceOf(agent);
+  await event(agent, "connection", { accept: ({ detail }) => detail.state === "online" });
+  target.dispatchEvent(new Event("offline"));
+  // Somebody who has just spoken is not asked.
+  Date.now = () => now() + 11_000;
+  target.dispatchEvent(new Event("offline"));
+  const asked = () => trace.filter(({ direction, text }) => direction === "sent" && text.startsWith("OPTIONS"));
+  await until(() => asked().length === 1, "the server is asked");
+  assert.equal(agent.connection.state, "online");
+});

@@ -115,6 +115,13 @@ impl Page {
         self.drain();
     }
 
+    /// Moves the clock while no timer fires, as in a tab that is hidden; then one does.
+    pub fn throttled(&mut self, span: Duration) {
+        self.now = self.now + span;
+        self.agent.handle_timeout(self.now);
+        self.drain();
+    }
+
     pub fn seconds(&mut self, seconds: u64) {
         self.advance(Duration::from_secs(seconds));
     }
