@@ -127,7 +127,7 @@ fn what_is_not_newer_is_discarded() {
     assert!(partial.page.is_silent() && partial.page.failures().is_empty());
 }
 
-// 5263-4.5-e
+// 5263-4.5-e 6665-5.3.2-b 3856-6.8-d
 #[test]
 fn after_a_gap_the_whole_is_asked_for_once() {
     let mut partial = Partial::known();

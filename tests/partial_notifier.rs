@@ -45,7 +45,7 @@ fn notified(world: &mut World, seat: usize) -> Vec<String> {
     kinds
 }
 
-// 5263-4.4-a 5263-4.4-b 5263-4.4-c
+// 5263-4.4-a 5263-4.4-b 5263-4.4-c 6665-5.3.2-a
 #[test]
 fn after_the_whole_only_changes_are_sent() {
     let (mut world, alice, bob, id) = watching();
