@@ -7,7 +7,9 @@ import {
 import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { dirname, join, relative } from "node:path";
-import { ensureBuildTools, ensurePackages, environment, output, root, run, say } from "./tools.mjs";
+import {
+  PANIC_FLAGS, canLeaveOutPanicTexts, ensureBuildTools, ensurePackages, environment, output, root, run, say,
+} from "./tools.mjs";
 
 const pkg = join(root, "pkg");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -85,15 +87,14 @@ function rustflags() {
 
 /**
  * The module of the page is built with a standard library of its own, in which a panic is a trap without a text: that
- * saves a page 8 KB, and nobody reads the text. The compiler calls these flags unstable, hence the variable; where it
- * has not got them, or the library's source is not there, the module is built as usual and is larger.
+ * saves a page 8 KB, and nobody reads the text. The compiler calls these flags unstable, hence the variable.
  */
 function withoutPanicTexts() {
-  const flags = ["-Zunstable-options", "-Cpanic=immediate-abort"];
-  const env = { RUSTC_BOOTSTRAP: "1" };
-  const source = join(output("rustc", ["--print", "sysroot"]).trim(), "lib", "rustlib", "src", "rust", "library", "std");
-  if (existsSync(source) && output("rustc", [...flags, "--print", "cfg"], { env }) !== undefined) {
-    return { env, flags, args: ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"] };
+  if (canLeaveOutPanicTexts()) {
+    return {
+      env: { RUSTC_BOOTSTRAP: "1" }, flags: PANIC_FLAGS,
+      args: ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"],
+    };
   }
   say("this Rust cannot leave out the texts of panics (rustup component add rust-src, and a newer version): the module gets larger");
   return { env: {}, flags: [], args: [] };

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
-import { root } from "./tools.mjs";
+import { canLeaveOutPanicTexts, root } from "./tools.mjs";
 
 const { budget } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
@@ -26,15 +26,20 @@ const rows = [
   ["sip-presence/element/define", ["define.js", "element.js"], budget.element],
 ];
 
+/** What the texts of panics cost, where this Rust cannot leave them out. */
+const PANIC_TEXTS = 10_000;
+
 /** Prints the sizes; returns what is over its budget. */
 export function checkSizes() {
   const over = [];
+  const more = canLeaveOutPanicTexts() ? 0 : PANIC_TEXTS;
+  if (more > 0) console.log(`This Rust cannot leave out the texts of panics: ${more} bytes more are allowed.`);
   console.log(`${"bytes a page downloads".padEnd(52)}${"raw".padStart(9)}${"gzip".padStart(9)}${"brotli".padStart(9)}   budget (brotli)`);
   for (const [name, files, limit] of rows) {
     const { raw, gzip, brotli } = sizes(files);
     const cells = [raw, gzip, brotli].map((bytes) => String(bytes).padStart(9)).join("");
     console.log(`${name.padEnd(52)}${cells}${limit === undefined ? "" : `   ${limit}`}`);
-    if (limit !== undefined && brotli > limit) over.push(`${name.trim()}: ${brotli} bytes brotli are over the budget of ${limit}`);
+    if (limit !== undefined && brotli > limit + (limit === budget.browser ? more : 0)) over.push(`${name.trim()}: ${brotli} bytes brotli are over the budget of ${limit}`);
   }
   return over;
 }

@@ -101,6 +101,16 @@ export function ensureBuildTools() {
   ensureCargoTool("wasm-pack", "wasm-pack", WASM_PACK, ["--locked"]);
 }
 
+/** A panic is a trap without a text. */
+export const PANIC_FLAGS = ["-Zunstable-options", "-Cpanic=immediate-abort"];
+
+/** Whether this Rust has the flags for it, and the source of its standard library. */
+export function canLeaveOutPanicTexts() {
+  const source = join(output("rustc", ["--print", "sysroot"]).trim(), "lib", "rustlib", "src", "rust", "library", "std");
+  const env = { RUSTC_BOOTSTRAP: "1" };
+  return existsSync(source) && output("rustc", [...PANIC_FLAGS, "--print", "cfg"], { env }) !== undefined;
+}
+
 /** What Chromium is called, by who packed it. */
 export const CHROMIUMS = ["chromium", "chromium-browser", "google-chrome"];
 
