@@ -425,6 +425,7 @@ export class PresenceAgent extends EventTarget implements Agent {
   /** A loop that is slower than the changes sees the newest state, not each one. */
   changes(uri: string, { signal }: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<PresenceState> {
     checkAddress(uri);
+    if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("sip-presence: signal: give an AbortSignal");
     const signals = [this.#ended.signal, ...(signal === undefined ? [] : [signal])];
     const done: IteratorResult<PresenceState, undefined> = { done: true, value: undefined };
     const waiting: ((result: IteratorResult<PresenceState, undefined>) => void)[] = [];

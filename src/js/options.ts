@@ -164,8 +164,9 @@ export function checkPublication(options: PublishOptions): Required<Pick<Publish
     wrong("activities: give an array of strings");
   }
   const until = options.until === undefined ? undefined : Number(options.until);
-  if (until !== undefined && !(until > 0 && until < 253_402_300_800_000)) {
-    wrong("until: give a Date, or epoch milliseconds");
+  // In 1973 nobody published: such a number is in seconds.
+  if (until !== undefined && !(until > 100_000_000_000 && until < 253_402_300_800_000)) {
+    wrong("until: give a Date, or epoch milliseconds, not seconds");
   }
   return { status, note, activities, until };
 }

@@ -81,8 +81,9 @@ test("a wrong argument of a verb throws a TypeError at once", async (t) => {
     assert.throws(() => agent.snapshot(uri), TypeError);
   }
   assert.throws(() => agent.watch(ALICE), TypeError);
+  for (const signal of [5, { aborted: false }, null]) assert.throws(() => agent.changes(ALICE, { signal }), /AbortSignal/);
   for (const state of [undefined, {}, { status: "unknown" }, { status: "Busy" }, { status: "busy", note: 7 },
-    { status: "busy", activities: "meeting" }, { status: "busy", until: "soon" }, { status: "busy", until: new Date(NaN) }]) {
+    { status: "busy", activities: "meeting" }, { status: "busy", until: "soon" }, { status: "busy", until: 1_767_225_600 }, { status: "busy", until: new Date(NaN) }]) {
     assert.throws(() => agent.publish(state), TypeError);
   }
 });
