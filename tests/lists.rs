@@ -709,3 +709,13 @@ fn spoiled_states_do_no_harm() {
         assert_eq!(lists.members(), [(BOB.to_owned(), Status::Away)]);
     }
 }
+
+#[test]
+fn a_part_that_many_instances_name_is_taken_once() {
+    // 3863-x-a
+    let part = Part("p".to_owned(), "application/pidf+xml".to_owned(), pidf("sip:a@x", "busy", ""));
+    let mut instances = vec![("id=\"0\" state=\"active\" cid=\"p\"".to_owned(), Some(part))];
+    instances.extend((1..1000).map(|n| (format!("id=\"{n}\" state=\"active\" cid=\"p\""), None)));
+    let lists = Lists::known(vec![Row("sip:a@x".to_owned(), instances)]);
+    assert_eq!(lists.member("sip:a@x").presence.as_ref().map(|presence| presence.tuples.len()), Some(1));
+}

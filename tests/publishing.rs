@@ -174,3 +174,31 @@ fn a_success_without_an_entity_tag_is_told_and_the_next_state_is_a_new_publicati
     assert_eq!(next.header(&Name::SipIfMatch), None);
     assert!(!next.body.is_empty());
 }
+
+#[test]
+fn who_waits_for_a_publication_hears_that_the_server_wants_a_pause() {
+    let mut page = Page::online();
+    let one = publish(&mut page, "one");
+    let initial = page.next_sent();
+    let two = publish(&mut page, "two");
+    page.respond(&initial, 503, &[(Name::RetryAfter, "3600")]);
+    for id in [one, two] {
+        assert_eq!(published(&page, id), Some(Err(FailureCode::Unavailable)));
+    }
+    assert!(page.is_silent());
+    page.seconds(3601);
+    let later = page.next_sent();
+    assert!(String::from_utf8_lossy(&later.body).contains("two"), "the wish stays");
+}
+
+#[test]
+fn who_waits_for_a_publication_hears_that_the_connection_is_lost_again_and_again() {
+    let mut page = Page::online();
+    let id = publish(&mut page, "one");
+    page.disconnect();
+    assert_eq!(published(&page, id), None, "once may be chance");
+    page.seconds(10);
+    page.connect();
+    page.disconnect();
+    assert_eq!(published(&page, id), Some(Err(FailureCode::ConnectionLost)));
+}

@@ -355,8 +355,11 @@ impl Agent {
         depth: usize,
     ) -> Result<(), DocumentError> {
         let limits = self.config.document_limits;
-        let parts = multipart::read(kind, body, limits.elements)?;
-        let (root, parts) = parts.split_first().ok_or(DocumentError::Part)?;
+        let mut parts = multipart::read(kind, body, limits.elements)?;
+        if parts.is_empty() {
+            return Err(DocumentError::Part);
+        }
+        let root = parts.remove(0);
         if !multipart::is(&root.kind, RLMI) {
             return Err(DocumentError::Root);
         }
@@ -375,8 +378,9 @@ impl Agent {
                 continue;
             };
             let row = uri.address_of_record();
-            if self.apply_resource(round, &uri, &row, &instances, document.full, parts, depth) {
+            if self.apply_resource(round, &uri, &row, &instances, document.full, &mut parts, depth) {
                 let level = self.list(round.list).and_then(|list| list.level(address));
+                let level = level.filter(|level| level.rows.len() < limits.elements);
                 if let Some(level) = level.filter(|level| document.full || !level.rows.contains(&row)) {
                     level.rows.push(row);
                 }
@@ -394,13 +398,14 @@ impl Agent {
         row: &str,
         instances: &[Instance],
         full: bool,
-        parts: &[Part<'_>],
+        parts: &mut Vec<Part<'_>>,
         depth: usize,
     ) -> bool {
         let mut found: Option<Presence> = None;
         let mut fault = None;
         for cid in instances.iter().filter_map(|instance| instance.cid.as_ref()) {
-            let part = parts.iter().find(|part| part.id == *cid);
+            // A part is for one instance: a small message must not become a large state.
+            let part = parts.iter().position(|part| part.id == *cid).map(|at| parts.swap_remove(at));
             let result = match part {
                 Some(part) if multipart::is(&part.kind, RELATED) => {
                     let result = match depth < DEPTH {

@@ -207,8 +207,9 @@ impl Agent {
             self.finish(now);
             return;
         }
-        // 1009: what was sent is larger than the server takes.
-        if failure.code != FailureCode::ConnectionLost || failure.status == Some(1009) {
+        // 1009: what was sent is larger than the server takes. And a connection that is lost again and again brings nothing.
+        let is_hopeless = failure.status == Some(1009) || self.link.attempt() > 1;
+        if failure.code != FailureCode::ConnectionLost || is_hopeless {
             // The wish stays and is sent when there is a connection; who waits shall not wait for ever.
             for request in self.publication.settle_all() {
                 self.tell(Event::Published { request, result: Err(failure.clone()) });

@@ -163,9 +163,9 @@ impl Agent {
         let mut add = |mut letter: Message| {
             letter.set(Name::Via, VIA);
             let bytes = letter.to_bytes();
-            if let Some(letter) =
-                str::from_utf8(&bytes).ok().filter(|letter| text.len() + letter.len() < MOST)
-            {
+            // What a peer has put into it must not make two of it.
+            let fits = |letter: &&str| text.len() + letter.len() < MOST && !letter.contains(BETWEEN);
+            if let Some(letter) = str::from_utf8(&bytes).ok().filter(fits) {
                 text.push(BETWEEN);
                 text.push_str(letter);
             }

@@ -305,7 +305,7 @@ impl Agent {
                     }
                 }
                 let is_hopeless = watch.copy.is_hopeless();
-                watch.known = true;
+                watch.known |= is_fresh;
                 if is_fresh {
                     watch.as_of = Some(now);
                     watch.stale = false;

@@ -339,8 +339,10 @@ impl Publisher {
             return Update::Failed { generation: sent.generation, why, retry_at: None };
         }
         if self.dirty {
-            self.due_at = floor.map(|floor| now + floor);
-            return Update::Nothing;
+            // What has been wished since is sent at once, or if that must wait, its failure is told too.
+            let Some(floor) = floor else { return Update::Nothing };
+            self.due_at = Some(now + floor);
+            return Update::Failed { generation: self.generation, why, retry_at: self.due_at };
         }
         let wait = self.backoff.next(Duration::from_secs(2), Backoff::MOST, random);
         let retry_at = now + wait.max(floor.unwrap_or(Duration::ZERO));

@@ -498,7 +498,7 @@ export class PresenceAgent extends EventTarget implements Agent {
       this.#when((core) => {
         const id = tell(core);
         if (id === undefined) {
-          refuse(localFailure("bad-address", uri === undefined ? {} : { uri }));
+          refuse(this.#failure ?? localFailure("bad-address", uri === undefined ? {} : { uri }));
           return;
         }
         this.#requests.set(id, { resolve, reject });
