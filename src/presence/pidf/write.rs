@@ -158,15 +158,15 @@ impl Writer {
             self.presence_attribute(attribute);
         }
         self.user_input(component.user_input.as_ref());
-        // In the order of their schema, which is that of the list of all.
-        let mut capabilities: Vec<&Attribute> = component.attributes.iter().filter(is_capability).collect();
-        capabilities.sort_by_key(|attribute| attribute.name);
-        if !capabilities.is_empty() {
+        if component.attributes.iter().any(|attribute| is_capability(&attribute)) {
             let of_device = self.path.last().is_some_and(|(_, name, _)| *name == "dm:device");
             self.open(if of_device { "caps:devcaps" } else { "caps:servcaps" });
             self.namespace(Vocabulary::Caps);
-            for attribute in capabilities {
-                self.presence_attribute(attribute);
+            // In the order of their schema, which is that of the list of all.
+            for name in AttributeName::all().filter(|name| name.vocabulary() == Vocabulary::Caps) {
+                for attribute in component.attributes.iter().filter(|attribute| attribute.name == name) {
+                    self.presence_attribute(attribute);
+                }
             }
             self.close();
         }
@@ -207,18 +207,18 @@ impl Writer {
                 self.notes("ts:note", &attribute.notes);
                 if !attribute.values.is_empty() {
                     self.open("rpid:activities");
-                    self.values("rpid", &attribute.values.iter().collect::<Vec<_>>());
+                    self.values("rpid", &attribute.values, &|_| true);
                     self.close();
                 }
             }
             Shape::Tokens => {
                 self.notes("rpid:note", &attribute.notes);
-                let mut values: Vec<&Value> = attribute.values.iter().collect();
-                if name.as_str() == "privacy" {
-                    // The schema has audio, text, video: as in the alphabet.
-                    values.sort_by(|one, other| one.name.cmp(&other.name));
+                // Privacy has an order; in no other attribute is a value called so.
+                let media = ["audio", "text", "video"];
+                for medium in media {
+                    self.values(places.prefix().0, &attribute.values, &|name| name == medium);
                 }
-                self.values(places.prefix().0, &values);
+                self.values(places.prefix().0, &attribute.values, &|name| !media.contains(&name));
             }
             Shape::Media => {
                 self.notes("rpid:note", &attribute.notes);
@@ -253,8 +253,8 @@ impl Writer {
         self.close();
     }
 
-    fn values(&mut self, prefix: &'static str, values: &[&Value]) {
-        for value in values {
+    fn values(&mut self, prefix: &'static str, values: &[Value], wanted: &dyn Fn(&str) -> bool) {
+        for value in values.iter().filter(|value| wanted(&value.name)) {
             self.end_tag();
             if !value.namespace.is_empty() {
                 self.foreign(&value.namespace, &value.name, "");
