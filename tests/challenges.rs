@@ -246,3 +246,20 @@ fn names_and_passwords_are_hashed_as_utf_8() {
     let ha2 = hash(b"SUBSCRIBE:sip:bob@example.com");
     assert_eq!(read.response, hash(format!("{ha1}:n:{ha2}").as_bytes()));
 }
+
+#[test]
+fn a_server_that_invents_realms_is_not_asked_about_without_end() {
+    let mut page = Page::online_with(asking);
+    for n in 0..100 {
+        page.watch(&format!("sip:friend{n}@example.com"));
+        let request = page.next_sent();
+        let row = format!(r#"Digest realm="realm{n}", nonce="n", qop="auth""#);
+        page.respond(&request, 401, &[(Name::WwwAuthenticate, &row)]);
+    }
+    let asked = page.events.iter().filter(|event| matches!(event, Event::Challenged(_))).count();
+    assert_eq!(asked, 16);
+    assert_eq!(
+        page.failures().iter().filter(|failure| failure.code == FailureCode::NoCredentials).count(),
+        84
+    );
+}

@@ -558,6 +558,21 @@ fn a_cut_link_makes_all_members_stale_and_a_full_state_ends_that() {
 }
 
 #[test]
+fn a_list_of_which_nothing_was_told_again_is_still_stale() {
+    for body in ["", "no multipart"] {
+        let mut lists = Lists::known(vec![active(BOB, "busy")]);
+        lists.page.disconnect();
+        lists.page.seconds(2);
+        lists.page.connect();
+        lists.page.next_sent();
+        lists.raw("active;expires=600", "multipart/related;boundary=b;type=\"application/rlmi+xml\"", body);
+        assert!(lists.views().iter().all(|view| view.stale), "{body}: who knows");
+        lists.notify(1, true, vec![active(BOB, "away")]);
+        assert!(lists.views().iter().all(|view| !view.stale), "{body}");
+    }
+}
+
+#[test]
 fn the_end_of_the_subscription_is_told_of_each_member() {
     let mut lists = Lists::known(vec![active(BOB, "busy")]);
     lists.raw("terminated;reason=probation;retry-after=60", "", "");

@@ -350,3 +350,44 @@ fn an_end_that_comes_too_late_for_a_closing_page_changes_nothing() {
     page.seconds(100);
     assert_eq!(page.connects.len(), 1);
 }
+
+#[test]
+fn an_end_that_makes_the_server_hang_up_is_said_twice_and_no_more() {
+    let mut page = load("");
+    subscribe(&mut page, BOB);
+    suspend(&mut page);
+    let text = kept(&page).pop().unwrap();
+    let mut page = load(&text);
+    for time in 0..2 {
+        assert!(all_sent(&mut page).iter().any(|request| request.method() == Method::Subscribe), "{time}");
+        page.disconnect();
+        page.seconds(3);
+        page.connect();
+    }
+    assert!(all_sent(&mut page).iter().all(|request| request.method() != Method::Subscribe));
+}
+
+#[test]
+fn a_page_that_comes_back_says_nothing_twice_of_its_own_registration() {
+    let mut page = Page::new(|config| {
+        config.instance = INSTANCE.to_owned();
+        config.register = true;
+    });
+    page.agent.restore("");
+    page.connect();
+    let register = page.next_sent();
+    page.respond(&register, 200, &[(Name::Expires, "600")]);
+    suspend(&mut page);
+    let removal = page.next_sent();
+    assert_eq!((removal.method(), removal.expires()), (Method::Register, Some(0)));
+    let text = kept(&page).pop().unwrap();
+    page.agent.restore(&text);
+    page.agent.handle_online(page.now);
+    page.seconds(2);
+    page.connect();
+    let sent = all_sent(&mut page);
+    let registers: Vec<&Message> =
+        sent.iter().filter(|request| request.method() == Method::Register).collect();
+    assert_eq!(registers.len(), 1, "{registers:?}");
+    assert!(registers[0].expires() != Some(0) && number(registers[0]) > number(&removal));
+}

@@ -304,8 +304,6 @@ impl Agent {
             return;
         }
         watch.known |= !request.body.is_empty();
-        watch.as_of = Some(now);
-        watch.stale = false;
         watch.expires = expires_at;
         watch.stand(Watching::from(&notified.state), None, None);
         let cause = if notified.anew { Cause::Resync } else { Cause::Change };
@@ -315,11 +313,19 @@ impl Agent {
                 level.version = None;
             }
         }
-        if !request.body.is_empty()
-            && let Err(error) = self.apply(&mut round, "", kind, &request.body, 0)
-        {
-            self.tell_unreadable(list, &error);
-            round.gap = true;
+        // What tells nothing after a gap, or cannot be read, makes nothing fresher.
+        let mut is_fresh = !notified.anew;
+        if !request.body.is_empty() {
+            let applied = self.apply(&mut round, "", kind, &request.body, 0);
+            is_fresh = applied.is_ok();
+            if let Err(error) = applied {
+                self.tell_unreadable(list, &error);
+                round.gap = true;
+            }
+        }
+        if let Some(watch) = self.watches.all.get_mut(&list).filter(|_| is_fresh) {
+            watch.as_of = Some(now);
+            watch.stale = false;
         }
         if round.sweep {
             self.drop_missing(list, now);

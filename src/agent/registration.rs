@@ -83,6 +83,11 @@ impl Registration {
         self.gruu.as_deref().filter(|_| now < self.lapses_at)
     }
 
+    /// That of all its requests.
+    pub(super) fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
     /// Whether the registrar has taken our contact over this connection.
     pub(super) const fn is_registered(&self) -> bool {
         self.registered

@@ -9,6 +9,9 @@ use crate::sip::auth::{Challenge, Secret};
 use crate::sip::{Message, Method, Name, Uri};
 use crate::time::Instant;
 
+/// Realms for which the application is asked at a time.
+const MOST_PARKED: usize = 16;
+
 /// Whose request it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
@@ -120,7 +123,7 @@ impl Agent {
                 match self.authentication.handle_challenge(&job.request, response, &mut job.attempt) {
                     Verdict::Retry => self.retry(job, now),
                     Verdict::Ask { challenge, algorithms, refused } => {
-                        self.park(job, response, challenge, algorithms, refused);
+                        self.park(job, response, challenge, algorithms, refused, now);
                     }
                     Verdict::GiveUp(code) => self.refuse(job, response, Some(code), now),
                 }
@@ -163,6 +166,7 @@ impl Agent {
         challenge: Box<Challenge>,
         algorithms: Vec<&'static str>,
         refused: Option<(String, Secret)>,
+        now: Instant,
     ) {
         if let Owner::Subscription(id) = job.owner {
             if let Some(subscription) = self.subscriptions.get_mut(id) {
@@ -174,6 +178,10 @@ impl Agent {
         if let Some(parked) = self.parked.iter_mut().find(|parked| parked.realm == challenge.realm) {
             parked.jobs.push(waiting);
             return;
+        }
+        // A server can invent realms without end.
+        if self.parked.len() >= MOST_PARKED {
+            return self.refuse(waiting.0, response, Some(FailureCode::NoCredentials), now);
         }
         self.next_id = self.next_id.wrapping_add(1);
         let id = ChallengeId(self.next_id);

@@ -17,6 +17,8 @@ use core::str;
 const PAUSE: Duration = Duration::from_secs(1);
 /// Bytes of a session at most; what has no room is left to expire.
 const MOST: usize = 1 << 20;
+/// After so many lost connections a letter is left to expire with its dialog.
+const MOST_LOSSES: u8 = 2;
 /// Between the entity-tag and the letters: no message has it, for it is no white space and no printing character.
 const BETWEEN: char = '\u{1e}';
 /// What every stored message must have to be read again; it is replaced when the message is sent.
@@ -39,9 +41,15 @@ struct Letter {
     request: Message,
     /// It is on its way.
     sent: bool,
+    /// Connections that were lost while it was.
+    losses: u8,
 }
 
 impl Letter {
+    const fn new(request: Message) -> Self {
+        Self { request, sent: false, losses: 0 }
+    }
+
     fn next(&mut self) -> Message {
         let next = next(&self.request);
         core::mem::replace(&mut self.request, next)
@@ -54,11 +62,13 @@ impl Session {
         (self.kept && self.changed).then_some(self.next_save)
     }
 
-    /// The connection is gone: letters without an answer are sent again over the next.
+    /// The connection is gone: letters without an answer are sent again over the next, but not for ever. One of them
+    /// may be why the server hangs up.
     pub(super) fn handle_disconnected(&mut self) {
         for letter in &mut self.letters {
-            letter.sent = false;
+            letter.losses += u8::from(core::mem::take(&mut letter.sent));
         }
+        self.letters.retain(|letter| letter.losses < MOST_LOSSES);
     }
 
     /// The letter of this Call-ID, to be sent now.
@@ -85,7 +95,10 @@ impl Agent {
         for letter in parts {
             if let Ok(mut request) = Message::parse(letter.as_bytes(), &self.config.limits) {
                 request.remove(&Name::Via);
-                self.session.letters.push(Letter { request, sent: false });
+                // The registration that goes on ends itself: one number must not be used twice.
+                if self.registration.as_ref().is_none_or(|own| own.call_id() != request.call_id()) {
+                    self.session.letters.push(Letter::new(request));
+                }
             }
         }
     }
@@ -134,7 +147,7 @@ impl Agent {
             };
             if part {
                 if let Some(request) = subscription.subscriber.farewell() {
-                    self.session.letters.push(Letter { request, sent: false });
+                    self.session.letters.push(Letter::new(request));
                 }
                 subscription.subscriber.restart();
                 self.subscriptions.settle(id);

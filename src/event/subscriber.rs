@@ -441,9 +441,7 @@ impl Subscriber {
                 self.corrected.scheme = true;
                 self.plan.target.scheme = Scheme::Sip;
                 self.plan.target.headers = None;
-                let mut next = self.again(request, now);
-                next.start = StartLine::Request { method: Method::Subscribe, uri: self.plan.target.clone() };
-                Some(next)
+                Some(self.again_to(self.plan.target.clone(), request, now))
             }
             _ => None,
         }
@@ -465,9 +463,13 @@ impl Subscriber {
             self.corrected.targets.learn(response, &self.plan.target);
         }
         let uri = self.corrected.targets.next()?;
+        Some(self.again_to(uri, request, now))
+    }
+
+    fn again_to(&mut self, uri: Uri, request: &Message, now: Instant) -> Message {
         let mut next = self.again(request, now);
         next.start = StartLine::Request { method: Method::Subscribe, uri };
-        Some(next)
+        next
     }
 
     /// No final response to `request` came before Timer F.

@@ -43,14 +43,14 @@ function random(): string {
   return `urn:uuid:${hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")}`;
 }
 
-/** Takes the lock `name`: what lets go of it, or undefined if another page holds it. */
+/** Takes the lock `name`: what lets go of it, or undefined if another page holds it. One that is refused tells nothing. */
 function lock(name: string): Promise<(() => void) | undefined> {
   return new Promise((resolve) => {
     // Only a secure context has locks. Elsewhere a duplicated tab is not told from its original.
     const locks = globalThis.navigator?.locks;
-    if (locks === undefined) return resolve(() => {});
+    if (locks === undefined || AbortSignal.timeout === undefined) return resolve(() => {});
     locks.request(name, { signal: AbortSignal.timeout(PATIENCE) }, () => new Promise<void>(resolve))
-      .catch(() => resolve(undefined));
+      .catch((error: unknown) => resolve((error as Error)?.name === "TimeoutError" ? undefined : () => {}));
   });
 }
 

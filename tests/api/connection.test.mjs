@@ -283,3 +283,47 @@ test("when the host says that the network is gone, the server is asked", async (
   await until(() => asked().length === 1, "the server is asked");
   assert.equal(agent.connection.state, "online");
 });
+
+/** A proxy on loopback that ends a connection on which a client says nothing for `idle` milliseconds. */
+async function impatientProxy(t, idle) {
+  const { port } = new URL(server.url);
+  let dropped = 0;
+  let heard = 0;
+  const proxy = createServer((near) => {
+    const far = connect(Number(port), "127.0.0.1");
+    near.pipe(far);
+    far.pipe(near);
+    for (const [socket, other] of [[near, far], [far, near]]) socket.on("error", () => {}).on("close", () => other.destroy());
+    let timer;
+    const wait = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => { dropped++; near.destroy(); }, idle);
+    };
+    near.on("data", () => { heard++; wait(); }).on("close", () => clearTimeout(timer));
+    wait();
+  });
+  proxy.listen(0, "127.0.0.1");
+  await event(proxy, "listening");
+  t.after(() => proxy.close());
+  return { url: server.url.replace(port, String(proxy.address().port)), dropped: () => dropped, heard: () => heard };
+}
+
+test("a proxy that drops idle connections costs a reconnect, and with keepAlive nothing", async (t) => {
+  const proxy = await impatientProxy(t, 3000);
+  const options = { credentials: { username: "alice", password: "pw-alice" } };
+  const idle = openAt(t, proxy.url, options);
+  const { state } = observe(idle, BOB);
+  await state((s) => s.subscription.state === "active", "is active");
+  await state((s) => s.stale && s.cause === "disconnect", "says that it does not know");
+  await state((s) => !s.stale && s.subscription.state === "active" && s.cause === "resync", "is right again");
+  assert.ok(proxy.dropped() >= 1);
+  await idle.close();
+  const before = proxy.dropped();
+  const kept = openAt(t, proxy.url, { ...options, keepAlive: 1 });
+  const { states, state: keptState } = observe(kept, BOB);
+  await keptState((s) => s.subscription.state === "active", "is active");
+  const then = proxy.heard();
+  await until(() => proxy.heard() >= then + 5, "it was heard longer than the proxy waits", 20_000);
+  assert.equal(proxy.dropped(), before);
+  assert.ok(states.every((s) => !s.stale));
+});

@@ -248,3 +248,19 @@ test("an exception in the core ends the agent with one failure, and others go on
   await until(bob.close(), "close()", 5000);
   await alice.publish({ status: "away" });
 });
+
+test("a host that refuses locks is as one without", async (t) => {
+  const kept = new Map();
+  const store = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
+  const refuse = () => Promise.reject(new DOMException("denied in this context", "SecurityError"));
+  const replace = (name, value) => {
+    const before = Object.getOwnPropertyDescriptor(globalThis, name);
+    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+    t.after(() => (before === undefined ? delete globalThis[name] : Object.defineProperty(globalThis, name, before)));
+  };
+  replace("sessionStorage", store);
+  replace("navigator", { locks: { request: refuse } });
+  const agent = openAgent(t, server, "alice");
+  await event(agent, "connection", { accept: ({ detail }) => detail.state === "online" });
+  assert.equal(kept.size, 1);
+});
