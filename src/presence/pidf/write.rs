@@ -213,10 +213,11 @@ impl Writer {
             }
             Shape::Tokens => {
                 self.notes("rpid:note", &attribute.notes);
-                // Privacy has an order; in no other attribute is a value called so.
-                let media = ["audio", "text", "video"];
+                // Privacy has an order.
+                let media: &[&str] =
+                    if name.as_str() == "privacy" { &["audio", "text", "video"] } else { &[] };
                 for medium in media {
-                    self.values(places.prefix().0, &attribute.values, &|name| name == medium);
+                    self.values(places.prefix().0, &attribute.values, &|name| name == *medium);
                 }
                 self.values(places.prefix().0, &attribute.values, &|name| !media.contains(&name));
             }
