@@ -1,4 +1,4 @@
-// Builds pkg/: two wasm modules (wasm-pack), their JavaScript (esbuild), its types (tsc) and the playground.
+// Builds pkg/: three wasm modules (wasm-pack), their JavaScript (esbuild), its types (tsc) and the playground.
 // What is up to date is not built again.
 import { createHash } from "node:crypto";
 import {
@@ -86,7 +86,7 @@ function rustflags() {
 }
 
 /**
- * The module of the page is built with a standard library of its own, in which a panic is a trap without a text: that
+ * The modules of pages are built with a standard library of their own, in which a panic is a trap without a text: that
  * saves a page 8 KB, and nobody reads the text. The compiler calls these flags unstable, hence the variable.
  */
 function withoutPanicTexts() {
@@ -96,7 +96,7 @@ function withoutPanicTexts() {
       args: ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"],
     };
   }
-  say("this Rust cannot leave out the texts of panics (rustup component add rust-src, and a newer version): the module gets larger");
+  say("this Rust cannot leave out the texts of panics (rustup component add rust-src, and a newer version): the modules get larger");
   return { env: {}, flags: [], args: [] };
 }
 
@@ -123,7 +123,9 @@ async function javascript() {
     legalComments: "none", define: { VERSION: JSON.stringify(version) }, absWorkingDir: root,
   };
   const entry = (...names) => names.map((name) => join("src", "js", `${name}.ts`));
-  await bundle({ ...common, entryPoints: entry("index"), platform: "browser" });
+  // The full module has a file of its own, which only those pages load that need it.
+  await bundle({ ...common, entryPoints: entry("index"), platform: "browser", external: ["./full.js"] });
+  await bundle({ ...common, entryPoints: entry("full"), platform: "browser" });
   // Node prints the line of an error: the code must not stand in one line with the module.
   await bundle({ ...common, entryPoints: entry("inline"), platform: "neutral", loader: { ".wasm": "binary" }, lineLimit: 120 });
   // Registering imports the class by its file, so that both entries share one.
@@ -174,7 +176,9 @@ async function playground() {
 ensurePackages();
 ensureBuildTools();
 mkdirSync(pkg, { recursive: true });
-await wasm("page", "sip-presence.wasm", [], withoutPanicTexts());
+const lean = withoutPanicTexts();
+await wasm("page", "sip-presence.wasm", [], lean);
+await wasm("full", "sip-presence-full.wasm", ["--features", "full"], lean);
 await wasm("server", "sip-presence-server.wasm", ["--no-default-features", "--features", "server"]);
 const modules = files("pkg/wasm").filter((file) => /\.(js|wasm)$/.test(file));
 const scripts = files("package.json", "tsconfig.json", "scripts/build.mjs", "src/js");

@@ -22,6 +22,7 @@ function sizes(names) {
 const rows = [
   ["sip-presence, browser entry (JavaScript and wasm)", ["index.js", "sip-presence.wasm"], budget.browser],
   ["  of it the wasm", ["sip-presence.wasm"]],
+  ["  with the full module instead", ["index.js", "full.js", "sip-presence-full.wasm"]],
   ["sip-presence/inline", ["inline.js"]],
   ["sip-presence/element/define", ["define.js", "element.js"], budget.element],
 ];

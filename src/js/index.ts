@@ -1,12 +1,16 @@
-/** The entry of browsers: the module is `sip-presence.wasm` beside this file. */
+/** The entry of browsers: the module is `sip-presence.wasm` beside this file, or the full one where an option needs it. */
+import init, { Core } from "../../pkg/wasm/page/sip_presence.js";
 import { PresenceAgent } from "./agent.js";
+import type { Load } from "./core.js";
 import { loader } from "./load.js";
+import { needsFull } from "./options.js";
 import type { Agent, AgentOptions } from "./types.js";
 
 export { PresenceError } from "./failure.js";
 export type * from "./types.js";
 
-const load = loader(() => new URL("./sip-presence.wasm", import.meta.url));
+const load = loader({ init, Core }, () => new URL("./sip-presence.wasm", import.meta.url));
+const loadFull: Load = async (source) => (await import("./full.js")).load(source);
 
 /**
  * Makes an agent. It returns at once; the module is loaded and the connection opened in the background.
@@ -14,5 +18,5 @@ const load = loader(() => new URL("./sip-presence.wasm", import.meta.url));
  * @throws TypeError that names the option which cannot be used.
  */
 export function createAgent(options: AgentOptions): Agent {
-  return new PresenceAgent(options, load);
+  return new PresenceAgent(options, needsFull(options) ? loadFull : load);
 }

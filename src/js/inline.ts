@@ -1,5 +1,6 @@
-/** The entry of Node, and of bundlers that do not copy a wasm file: the module is inside the JavaScript. */
-import module from "../../pkg/sip-presence.wasm";
+/** The entry of Node, and of bundlers that do not copy a wasm file: the full module is inside the JavaScript. */
+import init, { Core } from "../../pkg/wasm/full/sip_presence.js";
+import module from "../../pkg/sip-presence-full.wasm";
 import { PresenceAgent } from "./agent.js";
 import { loader } from "./load.js";
 import type { Agent, AgentOptions } from "./types.js";
@@ -7,7 +8,7 @@ import type { Agent, AgentOptions } from "./types.js";
 export { PresenceError } from "./failure.js";
 export type * from "./types.js";
 
-const load = loader(() => module);
+const load = loader({ init, Core }, () => module);
 
 /**
  * Makes an agent. It returns at once; the connection is opened in the background.

@@ -1,13 +1,18 @@
-/** Loads the wasm module, once for all agents of a page. */
-import init, { Core } from "../../pkg/wasm/page/sip_presence.js";
+/** Loads a wasm module, once for all agents of a page. */
 import type { CoreConstructor, Load } from "./core.js";
 
+/** What wasm-bindgen made: a function that starts the module, and its class. */
+export interface Glue {
+  readonly init: (input: { module_or_path: BufferSource }) => Promise<unknown>;
+  readonly Core: unknown;
+}
+
 /** A loader that takes the module from `otherwise()` where the application names no source. */
-export function loader(otherwise: () => unknown): Load {
+export function loader({ init, Core }: Glue, otherwise: () => unknown): Load {
   let loading: Promise<CoreConstructor> | undefined;
   return (source) => {
     loading ??= init({ module_or_path: (source ?? otherwise()) as BufferSource }).then(
-      () => Core as unknown as CoreConstructor,
+      () => Core as CoreConstructor,
       (error: unknown) => {
         loading = undefined;
         throw error;

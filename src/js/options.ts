@@ -103,6 +103,11 @@ function checkRates({ minInterval, maxInterval, adaptiveMinRate }: Rates = {}): 
   return text;
 }
 
+/** Whether these options ask for what only the full module does. */
+export function needsFull(options: AgentOptions & { readonly authorize?: unknown; readonly xcapRoot?: unknown }): boolean {
+  return (options?.authorize ?? options?.xcapRoot) !== undefined;
+}
+
 /** Checks the options of `createAgent` and fills in the defaults. */
 export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance"> {
   if (typeof options !== "object" || options === null) wrong("createAgent takes an object with server and aor");

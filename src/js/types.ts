@@ -293,7 +293,10 @@ export interface AgentOptions {
   readonly allowInsecure?: boolean;
   /** The WebSocket constructor of hosts that have no global one, such as `ws` on Node 20. */
   readonly webSocket?: unknown;
-  /** URL, bytes, `Response` or `WebAssembly.Module` of the wasm file, where the default cannot find it. */
+  /**
+   * URL, bytes, `Response` or `WebAssembly.Module` of the wasm file, where the default cannot find it: of
+   * `sip-presence.wasm`, or of `sip-presence-full.wasm` in the entry `/inline` and where an option needs that one.
+   */
   readonly wasm?: unknown;
 }
 

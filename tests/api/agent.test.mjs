@@ -471,9 +471,15 @@ test("a module that cannot be loaded is a failure, and another agent can be made
   await assert.rejects(broken.fetch(ALICE), { code: "module" });
   const { readFile } = await import("node:fs/promises");
   const bytes = await readFile(new URL("../../pkg/sip-presence.wasm", import.meta.url));
-  const agent = create({ ...options({}), credentials: { username: "alice", password: users.alice }, wasm: bytes });
+  const more = { credentials: { username: "alice", password: users.alice } };
+  const agent = create({ ...options({}), ...more, wasm: bytes });
   t.after(() => agent.close());
   await agent.publish({ status: "busy" });
+  // An option that needs the full module is served by that one, and a page may have both.
+  const full = await readFile(new URL("../../pkg/sip-presence-full.wasm", import.meta.url));
+  const other = create({ ...options({}), ...more, wasm: full, authorize: () => "allow" });
+  t.after(() => other.close());
+  await other.publish({ status: "away" });
 });
 
 test("await using closes the agent", { skip: Symbol.asyncDispose === undefined }, async () => {

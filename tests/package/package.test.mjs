@@ -60,7 +60,7 @@ const mainJob = (from, more, done) => `
 test("the tarball has what it needs and nothing else", () => {
   const names = packed.files.map(({ path }) => path);
   for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE", "pkg/index.js", "pkg/index.d.ts",
-    "pkg/types.d.ts", "pkg/inline.js", "pkg/sip-presence.wasm", "pkg/element.js", "pkg/define.js", "pkg/server.js", "pkg/server.d.ts",
+    "pkg/types.d.ts", "pkg/inline.js", "pkg/sip-presence.wasm", "pkg/full.js", "pkg/sip-presence-full.wasm", "pkg/element.js", "pkg/define.js", "pkg/server.js", "pkg/server.d.ts",
     "pkg/sip-presence-server.wasm", "pkg/cli.js", "pkg/www/index.html"]) {
     assert.ok(names.includes(name), `${name} is missing`);
   }
@@ -171,6 +171,8 @@ async function open(t, files) {
   t.after(() => browser.close());
   const page = await browser.newPage();
   page.problems = [];
+  page.requested = [];
+  page.on("request", (request) => page.requested.push(new URL(request.url()).pathname.replace(/.*\//, "")));
   page.on("pageerror", (error) => page.problems.push(error.message));
   page.on("console", (message) => message.type() === "error" && page.problems.push(message.text()));
   await page.goto(`${site.url}/page.html`);
@@ -197,6 +199,24 @@ test("it works in a plain HTML page under a strict policy", { skip: missing }, a
   const name = () => page.getByRole("img").getAttribute("aria-label");
   await until(async () => /on the phone/i.test(await name()), async () => `the dot; problems: ${page.problems}`);
   assert.deepEqual(page.problems, []);
+  assert.deepEqual(page.requested.filter((name) => /full|\.wasm$/.test(name)), ["sip-presence.wasm"]);
+});
+
+test("a page that lets others watch it downloads the full module instead", { skip: missing }, async (t) => {
+  const page = await open(t, {
+    "/page.html": PAGE,
+    "/main.js": `
+      import { createAgent } from "/node_modules/sip-presence/pkg/index.js";
+      const agent = createAgent({
+        server: "${server.url}", aor: "sip:bob@example.test", credentials: { username: "bob", password: "pw-bob" }, authorize: () => "allow",
+      });
+      await agent.publish({ status: "busy" });
+      document.getElementById("seen").textContent = "published";
+    `,
+  });
+  await until(async () => await page.locator("#seen").textContent() === "published", () => `problems: ${page.problems}`);
+  assert.deepEqual(page.problems, []);
+  assert.deepEqual(page.requested.filter((name) => /full|\.wasm$/.test(name)), ["full.js", "sip-presence-full.wasm"]);
 });
 
 test("it works in a bundle of esbuild with the module inside", { skip: missing }, async (t) => {
