@@ -100,3 +100,40 @@ fn a_subscribe_in_the_dialog_moves_the_target_and_the_end() {
     let routes: Vec<&str> = notify.list(&Name::Route).collect();
     assert_eq!(routes.len(), 2, "the route is that of the first");
 }
+
+#[test]
+fn a_watcher_hears_as_often_as_it_wishes() {
+    // 6446-5.2-b 6446-6.2-a 6446-6.2-b 6446-4.2-a 6446-5.1-b
+    let at = |seconds: u64| START + Duration::from_secs(seconds);
+    let reflected = |notify: &Message| notify.header(&Name::SubscriptionState).unwrap().to_owned();
+    let mut notifier = notifier("presence;max-rate=0.05;min-rate=0.01");
+    assert_eq!(reflected(&notifier.notify(None, at(0))), "active;expires=600;max-rate=0.05;min-rate=0.01");
+    // The next change waits for 20 seconds after any NOTIFY.
+    assert!(!notifier.handle_change(at(7)));
+    assert_eq!(notifier.poll_timeout(), Some(at(20)));
+    assert!(!notifier.handle_timeout(at(19)) && notifier.handle_timeout(at(20)));
+    let _ = notifier.notify(None, at(20));
+    // Without a change, one goes out after 100 seconds.
+    assert_eq!(notifier.poll_timeout(), Some(at(120)));
+    assert!(!notifier.handle_timeout(at(119)) && notifier.handle_timeout(at(120)));
+    let _ = notifier.notify(None, at(120));
+    // Not while the watcher may see nothing.
+    assert!(notifier.handle_policy(Standing::Pending));
+    assert!(!notifier.handle_timeout(at(220)));
+    assert!(notifier.handle_policy(Standing::Active));
+    // A SUBSCRIBE without wishes takes them back.
+    notifier.handle_subscribe(&subscribe(2, "presence", TARGET), Duration::from_secs(600), at(300)).unwrap();
+    assert_eq!(reflected(&notifier.notify(None, at(300))), "active;expires=600");
+    assert_eq!(notifier.poll_timeout(), Some(at(900)));
+    assert!(notifier.handle_change(at(301)));
+}
+
+#[test]
+fn a_watcher_that_asks_for_silence_gets_it() {
+    let at = |seconds: u64| START + Duration::from_secs(seconds);
+    let mut notifier = notifier("presence");
+    notifier.hold(Duration::from_secs(30), at(0));
+    assert!(!notifier.handle_change(at(1)));
+    assert_eq!(notifier.poll_timeout(), Some(at(30)));
+    assert!(notifier.handle_timeout(at(30)));
+}

@@ -5,12 +5,15 @@
 mod backoff;
 pub mod compositor;
 pub mod notifier;
+pub mod partial;
 pub mod publisher;
+mod rates;
 pub mod subscriber;
 mod targets;
 
 pub use backoff::Backoff;
 pub use compositor::Compositor;
 pub use notifier::Notifier;
+pub use partial::Partial;
 pub use publisher::Publisher;
 pub use subscriber::Subscriber;

@@ -7,6 +7,7 @@
 //! The machine makes the NOTIFYs and keeps the pace; which state a watcher may see, and the document, are the
 //! owner's. May use: `dialog`, `sip`, `time`.
 
+use super::rates::Rates;
 use crate::dialog::Dialog;
 use crate::sip::{
     EventType, Message, Method, Name, NameAddr, ParseError, Reason, SubscriptionState, Substate,
@@ -33,6 +34,11 @@ pub struct Notifier {
     interval: Duration,
     changed_at: Option<Instant>,
     due_at: Option<Instant>,
+    rates: Rates,
+    /// A NOTIFY is due then, whether something changes or not (RFC 6446 §6.2).
+    again_at: Option<Instant>,
+    /// The watcher has asked for silence until then (RFC 3261 §20.33).
+    held_until: Option<Instant>,
 }
 
 impl Notifier {
@@ -50,6 +56,8 @@ impl Notifier {
         now: Instant,
     ) -> Result<Self, ParseError> {
         let event = subscribe.event()?.ok_or(ParseError::Missing("Event"))?;
+        let mut rates = Rates::default();
+        rates.handle_subscribe(subscribe, expires, interval);
         Ok(Self {
             dialog: Dialog::from_request(subscribe, tag, 0)?,
             event,
@@ -59,6 +67,9 @@ impl Notifier {
             interval,
             changed_at: None,
             due_at: None,
+            rates,
+            again_at: None,
+            held_until: None,
         })
     }
 
@@ -94,8 +105,26 @@ impl Notifier {
         if let Ok(contact) = subscribe.contact() {
             self.dialog.handle_target(&contact.uri);
         }
+        self.rates.handle_subscribe(subscribe, expires, self.interval);
         self.expires_at = now + expires;
+        self.held_until = None;
         Ok(())
+    }
+
+    /// The number for another try of the last NOTIFY.
+    pub const fn next_sequence(&mut self) -> u32 {
+        self.dialog.next_sequence()
+    }
+
+    /// When it ends unless it is renewed.
+    #[must_use]
+    pub const fn expires_at(&self) -> Instant {
+        self.expires_at
+    }
+
+    /// The watcher wants to hear of no change for a while (Retry-After).
+    pub fn hold(&mut self, span: Duration, now: Instant) {
+        self.held_until = Some(now + span);
     }
 
     /// The policy changed its mind. Returns whether the watcher is to be told.
@@ -108,7 +137,9 @@ impl Notifier {
         if self.standing == Standing::Pending {
             return false;
         }
-        match self.changed_at.map(|at| at + self.interval).filter(|at| *at > now) {
+        let next = self.changed_at.map(|at| at + self.interval);
+        let next = next.max(self.rates.not_before()).max(self.held_until);
+        match next.filter(|at| *at > now) {
             Some(at) => {
                 self.due_at = Some(at);
                 false
@@ -121,14 +152,18 @@ impl Notifier {
         }
     }
 
-    /// Whether a notification that waited is due now.
+    /// Whether a notification that waited is due now, or one that is wished for after so long a silence.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         let due = self.due_at.is_some_and(|at| at <= now);
         if due {
             self.due_at = None;
             self.changed_at = Some(now);
         }
-        due
+        let again = self.again_at.is_some_and(|at| at <= now);
+        if again {
+            self.again_at = None;
+        }
+        due || (again && self.standing == Standing::Active)
     }
 
     /// Whether nobody renewed it in time.
@@ -140,7 +175,7 @@ impl Notifier {
     /// When [`Self::handle_timeout`] or [`Self::is_expired`] has news.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        earliest(self.due_at, Some(self.expires_at))
+        earliest(earliest(self.due_at, self.again_at), Some(self.expires_at))
     }
 
     /// The NOTIFY with the present standing and the time that is left.
@@ -151,7 +186,10 @@ impl Notifier {
         };
         let left = u32::try_from(self.expires_at.since(now).as_secs()).unwrap_or(u32::MAX);
         let header = SubscriptionState { state, expires: Some(left), reason: None, retry_after: None };
-        self.make(&header, body)
+        self.rates.handle_sent(now);
+        self.again_at = self.rates.not_after(now);
+        let state = [header.to_string(), self.rates.reflection()].concat();
+        self.make(state, body)
     }
 
     /// The last NOTIFY.
@@ -163,14 +201,14 @@ impl Notifier {
     ) -> Message {
         let state = Substate::Terminated;
         let header = SubscriptionState { state, expires: None, reason: Some(reason), retry_after };
-        self.make(&header, body)
+        self.make(header.to_string(), body)
     }
 
-    fn make(&mut self, state: &SubscriptionState, body: Option<(&str, Vec<u8>)>) -> Message {
+    fn make(&mut self, state: String, body: Option<(&str, Vec<u8>)>) -> Message {
         let mut notify = self.dialog.request(Method::Notify);
         notify.push(Name::Contact, self.contact.to_string());
         notify.push(Name::Event, self.event.to_string());
-        notify.push(Name::SubscriptionState, state.to_string());
+        notify.push(Name::SubscriptionState, state);
         if let Some((content_type, body)) = body {
             notify.set_body(content_type, body);
         }

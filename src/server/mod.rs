@@ -10,7 +10,6 @@
 mod authentication;
 mod config;
 mod forward;
-mod partial;
 mod presence;
 mod registrar;
 
@@ -19,10 +18,11 @@ pub use config::{Config, ConfigError, Decision, Limits, Rule, Rules, User};
 use crate::event::Compositor;
 use crate::presence::{PIDF, Presence};
 use crate::random::Random;
+use crate::sip::auth::Denied;
 use crate::sip::{self, Message, Method, Name, NameAddr, ParseError, Scheme, Uri};
 use crate::time::{Duration, Instant};
 use crate::transaction::{ClientTransactions, Response, ServerTransactions, T1};
-use authentication::{Authentication, Denied};
+use authentication::Authentication;
 use forward::Forwarded;
 use presence::{Subscriptions, WatcherId};
 use registrar::{Bounds, Registrar};

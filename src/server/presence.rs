@@ -3,16 +3,20 @@
 //! A user of whom nothing is published is offline, not unknown: the server would know. A politely blocked watcher
 //! gets the same document, so that the two cannot be told apart.
 
-use super::partial::{Next, Partial};
 use super::{ConnectionId, Decision, Event, Output, Server};
 use crate::event::Notifier;
 use crate::event::notifier::Standing;
+use crate::event::partial::{Forms, Next, Partial};
 use crate::event::subscriber::ends_the_usage;
-use crate::presence::partial::PIDF_DIFF;
+use crate::presence::partial::{self, PIDF_DIFF};
 use crate::presence::{Basic, Component, Contact, DocumentError, PIDF, Presence, compose, pidf};
 use crate::sip::{Message, Name, Reason};
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Partial presence (RFC 5262).
+const FORMS: Forms =
+    Forms { whole: PIDF, changes: PIDF_DIFF, full: partial::full, produce: partial::produce };
 
 /// Names a subscription inside the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -275,7 +279,7 @@ impl Server {
         self.accept(connection, request, &tag, expires);
         let mut entity = request.request_uri().cloned().ok_or(400_u16)?;
         entity.params = crate::sip::Params::new();
-        let mut partial = Partial::default();
+        let mut partial = Partial::new(&FORMS);
         partial.handle_subscribe(request, true);
         let watcher = Watcher {
             notifier,

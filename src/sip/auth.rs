@@ -4,6 +4,9 @@
 //! Which challenge is answered, and with whose password, is decided elsewhere (`agent`, `server`).
 
 mod rows;
+mod verifier;
+
+pub use verifier::{Denied, Verifier};
 
 use core::fmt;
 use md5::{Digest as _, Md5};

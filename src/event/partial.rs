@@ -1,4 +1,5 @@
 //! Partial notification (RFC 5263 §4.3, §4.4): what a watcher that takes changes was told, and what it is told next.
+//! What the documents are is the package's affair.
 //!
 //! ```text
 //!   (none) ──whole──> in flight ──2xx──> told ──change──> in flight
@@ -6,13 +7,25 @@
 //!                        └── change, SUBSCRIBE: waits for the answer
 //! ```
 
-use crate::presence::PIDF;
-use crate::presence::partial::{self, PIDF_DIFF};
 use crate::sip::{MediaType, Message, Name};
 
+/// The documents of a package: whole ones, and those that tell changes.
+#[derive(Debug)]
+pub struct Forms {
+    /// Media type of a whole document.
+    pub whole: &'static str,
+    /// Media type of the other kind.
+    pub changes: &'static str,
+    /// The whole document in the other kind, with its version.
+    pub full: fn(&str, u32) -> Option<String>,
+    /// What changed from the first to the second, with the version.
+    pub produce: fn(&str, &str, u32) -> Option<String>,
+}
+
 /// Of one subscription.
-#[derive(Debug, Default)]
-pub(super) struct Partial {
+#[derive(Debug)]
+pub struct Partial {
+    forms: &'static Forms,
     wanted: bool,
     /// Of the last document; it is never reset.
     version: u32,
@@ -24,55 +37,67 @@ pub(super) struct Partial {
 
 /// What a NOTIFY is to bring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Next {
+pub enum Next {
+    /// What changed since the last.
     Changes,
     /// After each SUBSCRIBE.
     Whole,
 }
 
 impl Partial {
+    /// Of a subscription to documents of these forms.
+    #[must_use]
+    pub const fn new(forms: &'static Forms) -> Self {
+        Self { forms, wanted: false, version: 0, told: None, in_flight: false, waiting: None }
+    }
+
+    /// The way to the watcher was lost: what is on its way may not have arrived.
+    pub fn handle_disconnected(&mut self) {
+        self.in_flight = false;
+        self.waiting = None;
+        self.told = None;
+    }
+
     /// A SUBSCRIBE says what is taken; it came over another connection than the last if `anew`.
-    pub(super) fn handle_subscribe(&mut self, subscribe: &Message, anew: bool) {
-        self.wanted = is_preferred(subscribe);
+    pub fn handle_subscribe(&mut self, subscribe: &Message, anew: bool) {
+        self.wanted = is_preferred(subscribe, self.forms);
         if anew || !self.wanted {
-            self.in_flight = false;
-            self.waiting = None;
-            self.told = None;
+            self.handle_disconnected();
         }
     }
 
     /// Whether a NOTIFY may go out now. Otherwise [`Self::handle_answer`] says when.
-    pub(super) fn may_tell(&mut self, next: Next) -> bool {
+    pub fn may_tell(&mut self, next: Next) -> bool {
         if self.in_flight {
             self.waiting = self.waiting.max(Some(next));
         }
         !self.in_flight
     }
 
-    /// The body of a NOTIFY that brings the PIDF document `text`, and its type.
-    pub(super) fn tell(&mut self, text: String, next: Next) -> (&'static str, Vec<u8>) {
+    /// The body of a NOTIFY that brings the whole document `text`, and its type.
+    pub fn tell(&mut self, text: String, next: Next) -> (&'static str, Vec<u8>) {
         let version = self.version.saturating_add(1);
         let old = self.told.as_deref().filter(|_| next == Next::Changes);
         let document = match old {
             _ if !self.wanted => None,
-            Some(old) => partial::produce(old, &text, version),
-            None => partial::full(&text, version),
+            Some(old) => (self.forms.produce)(old, &text, version),
+            None => (self.forms.full)(&text, version),
         };
-        let Some(document) = document else { return (PIDF, text.into_bytes()) };
+        let Some(document) = document else { return (self.forms.whole, text.into_bytes()) };
         self.version = version;
         self.told = Some(text);
         self.in_flight = true;
-        (PIDF_DIFF, document.into_bytes())
+        (self.forms.changes, document.into_bytes())
     }
 
     /// The body of the last NOTIFY. A partial one would have to wait for the answer to the one before.
-    pub(super) fn end(&mut self, text: String) -> (&'static str, Vec<u8>) {
+    pub fn end(&mut self, text: String) -> (&'static str, Vec<u8>) {
         self.wanted &= !self.in_flight;
         self.tell(text, Next::Whole)
     }
 
     /// A NOTIFY was answered. Returns what is to be told now.
-    pub(super) fn handle_answer(&mut self, status: u16) -> Option<Next> {
+    pub fn handle_answer(&mut self, status: u16) -> Option<Next> {
         self.in_flight = false;
         if !(200..300).contains(&status) {
             self.told = None;
@@ -82,14 +107,14 @@ impl Partial {
 }
 
 /// Whether `subscribe` names partial documents, and no less than whole ones (RFC 5263 §4.3).
-fn is_preferred(subscribe: &Message) -> bool {
+fn is_preferred(subscribe: &Message, forms: &Forms) -> bool {
     let (mut partial, mut whole) = (0, None);
     for range in subscribe.list(&Name::Accept).filter_map(|range| MediaType::parse(range).ok()) {
         let quality = quality(range.params.value("q"));
-        if range.essence == PIDF_DIFF {
+        if range.essence == forms.changes {
             partial = quality;
         }
-        if let Some(precision) = range.precision(PIDF) {
+        if let Some(precision) = range.precision(forms.whole) {
             whole = whole.max(Some((precision, quality)));
         }
     }
@@ -113,17 +138,21 @@ mod tests {
     use super::*;
     use crate::sip::{Method, Uri};
 
+    const PIDF: &str = "application/pidf+xml";
+    const PIDF_DIFF: &str = "application/pidf-diff+xml";
+    const FORMS: Forms = Forms {
+        whole: PIDF,
+        changes: PIDF_DIFF,
+        full: |text, version| Some(["full ", &version.to_string(), " ", text].concat()),
+        produce: |old, new, version| Some(["changes ", &version.to_string(), " ", old, new].concat()),
+    };
+
     fn subscribe(accept: &str) -> Message {
         let mut subscribe = Message::request(Method::Subscribe, Uri::parse("sip:a@b").unwrap());
         if !accept.is_empty() {
             subscribe.push(Name::Accept, accept);
         }
         subscribe
-    }
-
-    fn document(note: &str) -> String {
-        ["<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:a@b\"><tuple id=\"t\"><status/></tuple>",
-            "<tuple id=\"u\"><status/></tuple><note>", note, "</note></presence>"].concat()
     }
 
     // 5263-4.3-a
@@ -144,7 +173,7 @@ mod tests {
             ("application/pidf-diff+xml;q=0.0, application/pidf+xml;q=0", false),
             ("application/*;q=0.2, */*;q=0.9, application/pidf-diff+xml;q=0.5", true),
         ] {
-            assert_eq!(is_preferred(&subscribe(accept)), expected, "{accept}");
+            assert_eq!(is_preferred(&subscribe(accept), &FORMS), expected, "{accept}");
         }
     }
 
@@ -152,24 +181,15 @@ mod tests {
     #[test]
     fn one_is_told_at_a_time_and_each_has_the_next_version() {
         let partial_wanted = subscribe("application/pidf-diff+xml, application/pidf+xml");
-        let mut partial = Partial::default();
+        let mut partial = Partial::new(&FORMS);
         partial.handle_subscribe(&partial_wanted, false);
         let tell = |partial: &mut Partial, note: &str, next| {
-            let (kind, body) = partial.tell(document(note), next);
-            let body = String::from_utf8(body).unwrap();
-            let root = ["pidf-full", "pidf-diff xmlns=", "<presence"]
-                .into_iter()
-                .find(|r| body.contains(r))
-                .unwrap();
-            let body = body.split_once("?>").map_or(body.as_str(), |(_, body)| body);
-            let version =
-                body.split_once(" version=\"").map_or("", |(_, rest)| rest.split('"').next().unwrap());
-            (kind, root, version.to_owned())
+            let (kind, body) = partial.tell(note.to_owned(), next);
+            (kind, String::from_utf8(body).unwrap())
         };
-        let whole = |version: &str| (PIDF_DIFF, "pidf-full", version.to_owned());
-        let changes = |version: &str| (PIDF_DIFF, "pidf-diff xmlns=", version.to_owned());
+        let expect = |text: &str| (PIDF_DIFF, text.to_owned());
         assert!(partial.may_tell(Next::Changes));
-        assert_eq!(tell(&mut partial, "a", Next::Changes), whole("1"), "the first is whole");
+        assert_eq!(tell(&mut partial, "a", Next::Changes), expect("full 1 a"), "the first is whole");
         assert!(
             !partial.may_tell(Next::Changes)
                 && !partial.may_tell(Next::Whole)
@@ -177,22 +197,22 @@ mod tests {
         );
         assert_eq!(partial.handle_answer(200), Some(Next::Whole));
         assert_eq!(partial.handle_answer(200), None);
-        assert_eq!(tell(&mut partial, "b", Next::Changes), changes("2"));
+        assert_eq!(tell(&mut partial, "b", Next::Changes), expect("changes 2 ab"));
         assert_eq!(partial.handle_answer(200), None);
         partial.handle_subscribe(&partial_wanted, false);
-        assert_eq!(tell(&mut partial, "b", Next::Whole), whole("3"), "a refresh resets nothing");
+        assert_eq!(tell(&mut partial, "b", Next::Whole), expect("full 3 b"), "a refresh resets nothing");
         // What was not taken may not be there.
         assert_eq!(partial.handle_answer(500), None);
-        assert_eq!(tell(&mut partial, "c", Next::Changes), whole("4"));
+        assert_eq!(tell(&mut partial, "c", Next::Changes), expect("full 4 c"));
         partial.handle_subscribe(&subscribe(""), false);
         assert!(partial.may_tell(Next::Whole));
-        assert_eq!(tell(&mut partial, "d", Next::Whole), (PIDF, "<presence", String::new()));
+        assert_eq!(tell(&mut partial, "d", Next::Whole), (PIDF, "d".to_owned()));
         partial.handle_subscribe(&partial_wanted, false);
-        assert_eq!(tell(&mut partial, "d", Next::Changes), whole("5"));
-        assert_eq!(partial.end(document("e")).0, PIDF, "the last before is in flight");
+        assert_eq!(tell(&mut partial, "d", Next::Changes), expect("full 5 d"));
+        assert_eq!(partial.end("e".to_owned()).0, PIDF, "the last before is in flight");
         partial.handle_subscribe(&partial_wanted, true);
-        assert_eq!(tell(&mut partial, "f", Next::Changes), whole("6"), "over another connection");
+        assert_eq!(tell(&mut partial, "f", Next::Changes), expect("full 6 f"), "over another connection");
         partial.handle_answer(200);
-        assert_eq!(partial.end(document("g")).0, PIDF_DIFF);
+        assert_eq!(partial.end("g".to_owned()).0, PIDF_DIFF);
     }
 }
