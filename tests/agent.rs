@@ -52,7 +52,7 @@ fn has_password(request: &Message, password: &str) -> bool {
 }
 
 fn state(status: Status) -> PublishedState {
-    PublishedState { status, activities: Vec::new(), note: None, until: None, idle: false }
+    PublishedState { status, activities: Vec::new(), note: None, until: None, input: None }
 }
 
 fn publish(page: &mut Page) {

@@ -89,7 +89,7 @@ fn every_request_after_the_challenge_carries_the_token() {
     assert_eq!(again.cseq().unwrap().number, register.cseq().unwrap().number + 1);
     page.watch(BOB);
     let state =
-        PublishedState { status: Status::Busy, activities: Vec::new(), note: None, until: None, idle: false };
+        PublishedState { status: Status::Busy, activities: Vec::new(), note: None, until: None, input: None };
     page.agent.publish(state, page.now);
     page.seconds(0);
     for method in [Method::Subscribe, Method::Publish] {

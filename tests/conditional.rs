@@ -117,7 +117,7 @@ fn the_tag_of_a_publication_is_not_that_of_a_notify() {
     use sip_presence::presence::PublishedState;
     let (mut page, _, _) = known();
     let state =
-        PublishedState { status: Status::Busy, note: None, activities: Vec::new(), until: None, idle: false };
+        PublishedState { status: Status::Busy, note: None, activities: Vec::new(), until: None, input: None };
     page.agent.publish(state, page.now);
     page.seconds(0);
     let publish = page.next_sent();

@@ -141,7 +141,7 @@ fn reach(code: FailureCode) -> Failure {
             let mut page = Page::online();
             let status = Status::Busy;
             let state =
-                PublishedState { status, note: None, activities: Vec::new(), until: None, idle: false };
+                PublishedState { status, note: None, activities: Vec::new(), until: None, input: None };
             page.agent.publish(state, page.now);
             page.seconds(0);
             let publish = page.next_sent();

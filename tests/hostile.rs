@@ -65,7 +65,7 @@ fn is_well(page: &mut Page, id: WatchId, subscribe: &Message) {
 }
 
 fn publish(page: &mut Page, status: Status) -> RequestId {
-    let state = PublishedState { status, activities: Vec::new(), note: None, until: None, idle: false };
+    let state = PublishedState { status, activities: Vec::new(), note: None, until: None, input: None };
     let request = page.agent.publish(state, page.now);
     page.seconds(0);
     request

@@ -16,7 +16,7 @@ const ALICE: &str = "sip:alice@example.com";
 fn publish(page: &mut Page, note: &str) -> RequestId {
     let note = Some(note.to_owned());
     let state =
-        PublishedState { status: Status::Busy, activities: Vec::new(), note, until: None, idle: false };
+        PublishedState { status: Status::Busy, activities: Vec::new(), note, until: None, input: None };
     let id = page.agent.publish(state, page.now);
     page.seconds(0);
     id

@@ -114,7 +114,7 @@ fn other_requests_offer_the_extensions_and_stay_on_the_flow() {
     let mut page = Page::online();
     page.watch(BOB);
     let state =
-        PublishedState { status: Status::Busy, activities: Vec::new(), note: None, until: None, idle: false };
+        PublishedState { status: Status::Busy, activities: Vec::new(), note: None, until: None, input: None };
     page.agent.publish(state, page.now);
     page.seconds(0);
     for method in [Method::Subscribe, Method::Publish] {

@@ -25,7 +25,7 @@ fn registering() -> Page {
 
 fn publish(page: &mut Page) {
     let state =
-        PublishedState { status: Status::Busy, activities: Vec::new(), note: None, until: None, idle: false };
+        PublishedState { status: Status::Busy, activities: Vec::new(), note: None, until: None, input: None };
     page.agent.publish(state, page.now);
     page.seconds(0);
 }

@@ -34,7 +34,7 @@ fn deliver(page: &mut Page, bytes: &[u8]) -> Option<u16> {
 fn publish(page: &mut Page, note: &str) -> sip_presence::agent::RequestId {
     let note = Some(note.to_owned());
     let state =
-        PublishedState { status: Status::Busy, activities: Vec::new(), note, until: None, idle: false };
+        PublishedState { status: Status::Busy, activities: Vec::new(), note, until: None, input: None };
     let id = page.agent.publish(state, page.now);
     page.seconds(0);
     id

@@ -41,7 +41,7 @@ fn subscribe(page: &mut Page, uri: &str) -> Message {
 
 fn publish(page: &mut Page) -> Message {
     let state =
-        PublishedState { status: Status::Busy, activities: Vec::new(), note: None, until: None, idle: false };
+        PublishedState { status: Status::Busy, activities: Vec::new(), note: None, until: None, input: None };
     page.agent.publish(state, page.now);
     page.seconds(0);
     page.next_sent()

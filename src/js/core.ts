@@ -56,7 +56,9 @@ export interface Core {
   recall(watch: number): void;
   unwatch(watch: number): void;
   fetch(uri: string): number | undefined;
-  publish(status: string, note: string | undefined, activities: string[], until: number | undefined): number;
+  /** `input`: 0 if the user is there, the time of the last input if not. */
+  publish(
+    status: string, note: string | undefined, activities: string[], until: number | undefined, input: number | undefined): number;
   unpublish(): number;
   explain(watch: number, uri: string): string[] | undefined;
   wake(online: boolean): void;

@@ -48,8 +48,8 @@ pub struct PublishedState {
     pub note: Option<String>,
     /// When the activity ends.
     pub until: Option<Instant>,
-    /// The device has not been used for a while.
-    pub idle: bool,
+    /// Whether the user is at the device (RFC 4480 §3.14); nothing where nobody looks.
+    pub input: Option<UserInput>,
 }
 
 impl PublishedState {
@@ -86,7 +86,7 @@ impl PublishedState {
         let person = Component {
             id: ["p", device].concat(),
             attributes: if activities.values.is_empty() { Vec::new() } else { vec![activities] },
-            user_input: self.idle.then_some(UserInput { idle: true, last_input: None, threshold: None }),
+            user_input: self.input.clone(),
             notes,
             timestamp: Some(now),
             ..Component::default()

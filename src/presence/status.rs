@@ -14,6 +14,7 @@
 //! The first rule that holds decides. Activities count while their `from` and `until` cover the present; they are
 //! read from every person (ambiguity: the strongest) and from the preferred tuple: open before closed, then the higher
 //! priority, then the newer timestamp, then document order. Rules 2 to 6 hold for a person without any tuple too.
+//! An `away` beside user-input that says idle is of a device: it counts only while no other says active.
 //! A tuple of a relationship other than `self` says nothing about the presentity (RFC 4480 §3.9). Notes never give a
 //! status (RFC 3863 §4.1.6); one can only say what kind of busy it is.
 
@@ -106,6 +107,17 @@ pub fn summarize(presence: &Presence, now: Instant) -> Summary {
         changes_at: None,
         because: ("no-information", String::new()),
     };
+    // One device in use is enough.
+    let mut idle: Option<&Component> = None;
+    let mut active = false;
+    for component in presence.persons.iter().chain(preferred).chain(&presence.devices) {
+        if let Some(input) = &component.user_input {
+            active |= !input.idle;
+            idle = idle.or(Some(component));
+        }
+    }
+    idle = idle.filter(|_| !active);
+    summary.idle = idle.is_some();
     // The strongest signal: its element, and when it ends.
     let mut best: Option<(Status, &Component, Option<Instant>)> = None;
     for component in presence.persons.iter().chain(preferred) {
@@ -120,6 +132,10 @@ pub fn summarize(presence: &Presence, now: Instant) -> Summary {
             for value in &attribute.values {
                 let word =
                     if value.name == "other" && !value.text.is_empty() { &value.text } else { &value.name };
+                // The user left this device, and is at another one.
+                if active && word == "away" && component.user_input.as_ref().is_some_and(|input| input.idle) {
+                    continue;
+                }
                 if summary.activities.len() < MOST_ACTIVITIES && !summary.activities.contains(word) {
                     summary.activities.push(word.clone());
                     summary.out_of_office |=
@@ -141,17 +157,6 @@ pub fn summarize(presence: &Presence, now: Instant) -> Summary {
             best = Some((status, tuple, None));
         }
     }
-    // Idle only if nothing says active: one device in use is enough.
-    let mut idle: Option<&Component> = None;
-    let mut active = false;
-    for component in presence.persons.iter().chain(preferred).chain(&presence.devices) {
-        if let Some(input) = &component.user_input {
-            active |= !input.idle;
-            idle = idle.or(Some(component));
-        }
-    }
-    idle = idle.filter(|_| !active);
-    summary.idle = idle.is_some();
     let is_open = |tuple: &&Component| tuple.basic == Some(Basic::Open);
     let open = preferred.filter(is_open);
     let closed = presence.tuples.iter().find(|t| is_own(t) && t.basic == Some(Basic::Closed));

@@ -7,7 +7,7 @@ use super::seed;
 use super::socket::{Handlers, Socket, send};
 use super::timer::Timer;
 use crate::agent::{Agent, Challenged, Config, Credentials, Direction, Event, Output, WatchId};
-use crate::presence::{PublishedState, Status};
+use crate::presence::{PublishedState, Status, UserInput};
 use crate::sip::Uri;
 use crate::sip::auth::{Algorithm, Secret};
 use crate::time::{Duration, Instant};
@@ -175,17 +175,23 @@ impl Core {
         Some(self.0.tell(|agent, now| agent.fetch(&target, now)).0)
     }
 
-    /// Publishes: the number of the request. `until`: epoch milliseconds.
+    /// Publishes: the number of the request. `until`: epoch milliseconds. `input`: 0 if the user is there, epoch milliseconds
+    /// of the last input if not.
     pub fn publish(
         &self,
         status: &str,
         note: Option<String>,
         activities: Vec<String>,
         until: Option<f64>,
+        input: Option<f64>,
     ) -> u32 {
         let status = Status::from_word(status).unwrap_or(Status::Unknown);
         let until = until.map(instant);
-        let state = PublishedState { status, activities, note, until, idle: false };
+        let input = input.map(|at| {
+            let last_input = (at > 0.0).then(|| instant(at));
+            UserInput { idle: last_input.is_some(), last_input, threshold: None }
+        });
+        let state = PublishedState { status, activities, note, until, input };
         self.0.tell(|agent, now| agent.publish(state, now)).0
     }
 

@@ -417,7 +417,13 @@ impl World {
 
     pub fn publish(&mut self, seat: usize, status: Status, note: &str) -> RequestId {
         let note = Some(note.to_owned()).filter(|note| !note.is_empty());
-        let state = PublishedState { status, activities: Vec::new(), note, until: None, idle: false };
+        self.publish_state(
+            seat,
+            PublishedState { status, activities: Vec::new(), note, until: None, input: None },
+        )
+    }
+
+    pub fn publish_state(&mut self, seat: usize, state: PublishedState) -> RequestId {
         let id = self.seats[seat].agent.publish(state, self.now);
         self.drain_agent(seat);
         id
