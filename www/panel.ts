@@ -156,6 +156,12 @@ export function createPanel(options: PanelOptions): { readonly root: HTMLElement
   part("withdraw", HTMLButtonElement).addEventListener("click", () => {
     void follow("Withdrawing …", "Withdrawn", agent.unpublish());
   });
+  const autoAway = part("auto-away", HTMLInputElement);
+  let stop = (): void => {};
+  autoAway.addEventListener("change", () => {
+    if (autoAway.checked) stop = agent.autoAway();
+    else stop();
+  });
 
   // The people.
   const people = part("people", HTMLUListElement);

@@ -86,6 +86,22 @@ test("Alice publishes busy with a note, and Bob's page shows it", { skip: missin
   await shows(page, "bob", "alice", /offline/i);
 });
 
+test("who has left is away, if they want it", { skip: missing }, async (t) => {
+  const page = await open(t, "about:blank");
+  await page.clock.install();
+  await page.goto(await start(t));
+  await online(page, "alice");
+  await publish(page, "alice", "available", "");
+  await publish(page, "bob", "available", "");
+  await shows(page, "bob", "alice", /available/i);
+  await page.getByTestId("auto-away-alice").check();
+  await page.clock.fastForward("06:00");
+  await shows(page, "bob", "alice", /away/i);
+  await shows(page, "alice", "bob", /available/i);
+  await page.getByTestId("auto-away-alice").uncheck();
+  await shows(page, "bob", "alice", /available/i);
+});
+
 test("the link is cut and comes back, and the view is right again", { skip: missing }, async (t) => {
   const page = await open(t, await start(t));
   await publish(page, "alice", "busy", "before");
