@@ -4,13 +4,16 @@
  * Verbs may be called before the wasm module is there: they wait for it. A verb tells the core, takes note of the
  * number it gets, then lets the core act (`pump`), so that an event never comes before its number is known.
  */
+import { watchInput } from "./auto-away.js";
 import { type Core, type CoreHost, type CoreOptions, Kind, type Load } from "./core.js";
 import { localFailure, PresenceError } from "./failure.js";
-import { checkAddress, checkCredentials, checkOptions, checkPublication } from "./options.js";
+import {
+  checkAddress, checkAutoAway, checkCredentials, checkOptions, checkPublication, type Publication,
+} from "./options.js";
 import { Record } from "./record.js";
 import { type Session, takeSession } from "./session.js";
 import type {
-  Agent, AgentEventMap, AgentOptions, ConnectionInfo, CredentialsProvider, Explanation, Failure, PresenceState,
+  Agent, AgentEventMap, AgentOptions, AutoAwayOptions, ConnectionInfo, CredentialsProvider, Explanation, Failure, PresenceState,
   PublishOptions, WatchCallback,
 } from "./types.js";
 
@@ -33,7 +36,7 @@ interface Watch {
 
 interface Request {
   resolve(state: PresenceState | undefined): void;
-  reject(error: PresenceError): void;
+  reject(failure: Failure): void;
 }
 
 /** An exception of the application's own callback: it must not stop the others. */
@@ -107,6 +110,11 @@ export class PresenceAgent extends EventTarget implements Agent {
   #failure: Failure | undefined;
   #waiting: (() => void)[] = [];
   #trace = false;
+  /** What the application wants to be published. */
+  #wish: Publication | undefined;
+  /** 0 if the user is here, the time of the last input if not; undefined while nobody looks. */
+  #input: number | undefined;
+  #stopInput = (): void => {};
   /** Of a closed agent. */
   readonly #explanations = new Map<string, Explanation>();
   #closing: Promise<void> | undefined;
@@ -222,7 +230,7 @@ export class PresenceAgent extends EventTarget implements Agent {
         const request = this.#requests.get(id);
         this.#requests.delete(id);
         const failure = record.result();
-        if (failure !== undefined) request?.reject(new PresenceError(failure));
+        if (failure !== undefined) request?.reject(failure);
         else request?.resolve(kind === Kind.Fetched ? record.state() : undefined);
         break;
       }
@@ -268,9 +276,10 @@ export class PresenceAgent extends EventTarget implements Agent {
     if (this.#failure !== undefined) return;
     this.#failure = failure;
     this.#ended.abort();
+    this.#stopInput();
     void this.#taken.then((session) => session.end());
     for (const act of this.#waiting.splice(0)) act();
-    for (const { reject } of this.#requests.values()) reject(new PresenceError(failure));
+    for (const { reject } of this.#requests.values()) reject(failure);
     this.#requests.clear();
     for (const watch of [...this.#watches.values()]) this.#refuse(watch, failure);
     this.#handleClosed();
@@ -491,19 +500,21 @@ export class PresenceAgent extends EventTarget implements Agent {
     return state;
   }
 
-  /** Makes a request of the core; `tell` returns its number. */
-  #request(tell: (core: Core) => number | undefined, uri?: string): Promise<PresenceState | undefined> {
-    return new Promise((resolve, reject) => {
-      const refuse = (failure: Failure): void => reject(new PresenceError(failure));
+  /** Makes a request of the core; `tell` returns its number. With `refuse` the promise waits for ever if it fails. */
+  #request(
+    tell: (core: Core) => number | undefined, uri?: string, refuse?: (failure: Failure) => void,
+  ): Promise<PresenceState | undefined> {
+    return new Promise((resolve, settle) => {
+      const reject = refuse ?? ((failure: Failure): void => settle(new PresenceError(failure)));
       this.#when((core) => {
         const id = tell(core);
         if (id === undefined) {
-          refuse(this.#failure ?? localFailure("bad-address", uri === undefined ? {} : { uri }));
+          reject(this.#failure ?? localFailure("bad-address", uri === undefined ? {} : { uri }));
           return;
         }
         this.#requests.set(id, { resolve, reject });
         core.pump();
-      }, refuse);
+      }, reject);
     });
   }
 
@@ -516,12 +527,40 @@ export class PresenceAgent extends EventTarget implements Agent {
   }
 
   publish(options: PublishOptions): Promise<void> {
-    const { status, note, activities, until } = checkPublication(options);
-    return this.#request((core) => core.publish(status, note, [...activities], until)).then(() => {});
+    this.#wish = checkPublication(options);
+    return this.#publish(this.#wish).then(() => {});
+  }
+
+  /** Publishes the wish as it is while the user is here, or is not. */
+  #publish({ status, note, activities, until }: Publication, refuse?: (failure: Failure) => void): Promise<unknown> {
+    const input = this.#input;
+    const word = input && status === "available" ? "away" : status;
+    return this.#request((core) => core.publish(word, note, [...activities], until, input), undefined, refuse);
   }
 
   unpublish(): Promise<void> {
+    this.#wish = undefined;
     return this.#request((core) => core.unpublish()).then(() => {});
+  }
+
+  autoAway(options: AutoAwayOptions = {}): () => void {
+    const after = checkAutoAway(options);
+    const tell = (input: number | undefined): void => {
+      if (this.#input === input || this.#failure !== undefined) return;
+      this.#input = input;
+      if (this.#wish === undefined) return;
+      void this.#publish(this.#wish, (failure) => {
+        if (this.#failure === undefined) this.#dispatch("error", failure);
+      });
+    };
+    this.#stopInput();
+    const stop = this.#failure === undefined ? watchInput(after, tell) : () => {};
+    this.#stopInput = stop;
+    tell(0);
+    return () => {
+      stop();
+      if (this.#stopInput === stop) tell(undefined);
+    };
   }
 
   explain(uri: string): Explanation {

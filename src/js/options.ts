@@ -1,7 +1,7 @@
 /** Checks what the application passes. A wrong argument throws a TypeError that names the argument and what to give. */
 import type { CoreCredentials, CoreOptions } from "./core.js";
 import { STATUSES } from "./record.js";
-import type { AgentOptions, Credentials, PublishOptions, Rates } from "./types.js";
+import type { AgentOptions, AutoAwayOptions, Credentials, PublishOptions, Rates } from "./types.js";
 
 declare const VERSION: string;
 
@@ -156,11 +156,23 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
   };
 }
 
+/** What is to be published. */
+export interface Publication {
+  readonly status: PublishOptions["status"];
+  readonly note: string | undefined;
+  readonly activities: readonly string[];
+  /** Epoch milliseconds. */
+  readonly until: number | undefined;
+}
+
+/** Checks the argument of `autoAway`: the milliseconds. */
+export function checkAutoAway({ after }: AutoAwayOptions): number {
+  if (globalThis.document === undefined) wrong("autoAway: only a page sees what its user does; here is no document");
+  return checkNumber("after", after, 1000, 300_000);
+}
+
 /** Checks the argument of `publish`; `until` becomes epoch milliseconds. */
-export function checkPublication(options: PublishOptions): Required<Pick<PublishOptions, "status" | "activities">> & {
-  note: string | undefined;
-  until: number | undefined;
-} {
+export function checkPublication(options: PublishOptions): Publication {
   const words = STATUSES.slice(1);
   if (!words.includes(options?.status)) wrong(`status: give one of ${words.join(", ")}`);
   const { status, note, activities = [] } = options;
@@ -173,5 +185,5 @@ export function checkPublication(options: PublishOptions): Required<Pick<Publish
   if (until !== undefined && !(until > 100_000_000_000 && until < 253_402_300_800_000)) {
     wrong("until: give a Date, or epoch milliseconds, not seconds");
   }
-  return { status, note, activities, until };
+  return { status, note, activities: [...activities], until };
 }

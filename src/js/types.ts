@@ -310,6 +310,12 @@ export interface PublishOptions {
   readonly until?: Date | number;
 }
 
+/** What `autoAway` takes. */
+export interface AutoAwayOptions {
+  /** Milliseconds without input until the user is away. Default: 300000. At least 1000. */
+  readonly after?: number;
+}
+
 /** Called at once with what is known, then on every change. */
 export type WatchCallback = (state: PresenceState, uri: string) => void;
 
@@ -351,6 +357,13 @@ export interface Agent extends EventTarget {
   publish(state: PublishOptions): Promise<void>;
   /** Withdraws the publication. */
   unpublish(): Promise<void>;
+  /**
+   * Publishes `away` in place of `available` while the user is not at this device, and what it was when the user is back.
+   * A call takes the place of the one before. Returns the function that ends it.
+   *
+   * @throws TypeError where there is no document.
+   */
+  autoAway(options?: AutoAwayOptions): () => void;
   /** Which part of the document gave the status. */
   explain(uri: string): Explanation;
   readonly connection: ConnectionInfo;

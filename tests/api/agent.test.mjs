@@ -86,6 +86,7 @@ test("a wrong argument of a verb throws a TypeError at once", async (t) => {
     { status: "busy", activities: "meeting" }, { status: "busy", until: "soon" }, { status: "busy", until: 1_767_225_600 }, { status: "busy", until: new Date(NaN) }]) {
     assert.throws(() => agent.publish(state), TypeError);
   }
+  assert.throws(() => agent.autoAway(), /^TypeError.*no document/);
 });
 
 test("an address that only the core can refuse is told, and ends", async (t) => {
