@@ -192,6 +192,119 @@ fn who_waits_for_a_publication_hears_that_the_server_wants_a_pause() {
 }
 
 #[test]
+fn what_is_wished_while_the_server_wants_a_pause_waits_and_is_told() {
+    // 3903-5-e
+    let mut page = Page::online();
+    publish(&mut page, "one");
+    let initial = page.next_sent();
+    page.respond(&initial, 503, &[(Name::RetryAfter, "600")]);
+    let until = page.failures()[0].retry_at;
+    page.seconds(10);
+    let two = publish(&mut page, "two");
+    assert!(page.is_silent());
+    assert_eq!(published(&page, two), Some(Err(FailureCode::Unavailable)));
+    assert_eq!(page.failures().last().unwrap().retry_at, until, "it hears until when");
+    page.seconds(591);
+    let later = page.next_sent();
+    assert!(String::from_utf8_lossy(&later.body).contains("two"));
+    accept(&mut page, &later, "e1");
+    let three = publish(&mut page, "three");
+    let at_once = page.next_sent();
+    accept(&mut page, &at_once, "e2");
+    assert_eq!(published(&page, three), Some(Ok(())), "the pause is over");
+    // There is nothing to wait for where nothing is published.
+    let mut page = Page::online();
+    publish(&mut page, "one");
+    let initial = page.next_sent();
+    page.respond(&initial, 503, &[(Name::RetryAfter, "600")]);
+    let nothing = page.agent.unpublish(page.now);
+    page.seconds(0);
+    assert_eq!(published(&page, nothing), Some(Ok(())));
+    page.seconds(1000);
+    assert!(page.is_silent());
+}
+
+#[test]
+fn a_withdrawal_that_fails_is_tried_again_and_not_taken_for_done() {
+    let mut page = Page::online();
+    publish(&mut page, "one");
+    let initial = page.next_sent();
+    accept(&mut page, &initial, "e1");
+    let withdrawn = page.agent.unpublish(page.now);
+    page.seconds(0);
+    let remove = page.next_sent();
+    page.respond(&remove, 503, &[(Name::RetryAfter, "40")]);
+    assert_eq!(published(&page, withdrawn), Some(Err(FailureCode::Unavailable)));
+    assert!(page.failures().last().unwrap().retry_at.is_some());
+    page.seconds(39);
+    assert!(page.is_silent());
+    page.seconds(2);
+    let remove = page.next_sent();
+    assert_eq!((remove.header(&Name::SipIfMatch), remove.expires()), (Some("e1"), Some(0)));
+    // Refused for good: it is there still, and can be withdrawn once more.
+    page.respond(&remove, 403, &[]);
+    page.seconds(10_000);
+    assert!(page.is_silent());
+    let again = page.agent.unpublish(page.now);
+    page.seconds(0);
+    assert_eq!(published(&page, again), None);
+    let remove = page.next_sent();
+    page.respond(&remove, 200, &[]);
+    assert_eq!(published(&page, again), Some(Ok(())));
+    page.disconnect();
+    page.seconds(10);
+    page.connect();
+    assert!(page.is_silent(), "nothing is left");
+}
+
+#[test]
+fn a_withdrawal_that_the_connection_swallowed_is_said_over_the_next() {
+    let mut page = Page::online();
+    publish(&mut page, "one");
+    let initial = page.next_sent();
+    accept(&mut page, &initial, "e1");
+    let withdrawn = page.agent.unpublish(page.now);
+    page.seconds(0);
+    page.next_sent();
+    page.disconnect();
+    page.seconds(10);
+    page.connect();
+    let remove = page.next_sent();
+    assert_eq!((remove.header(&Name::SipIfMatch), remove.expires()), (Some("e1"), Some(0)));
+    // 3903-5-c: what the server has forgotten is withdrawn.
+    page.respond(&remove, 412, &[]);
+    assert_eq!(published(&page, withdrawn), Some(Ok(())));
+    assert!(page.is_silent());
+}
+
+#[test]
+fn closing_withdraws_at_once_and_waits_for_one_answer_only() {
+    let close = |answer: &[(u16, &[(Name, &str)])]| {
+        let mut page = Page::online();
+        publish(&mut page, "one");
+        let initial = page.next_sent();
+        accept(&mut page, &initial, "e1");
+        publish(&mut page, "two");
+        let modify = page.next_sent();
+        if answer.len() > 1 {
+            page.respond(&modify, answer[1].0, answer[1].1);
+        } else {
+            accept(&mut page, &modify, "e2");
+        }
+        page.agent.close(page.now);
+        page.seconds(0);
+        let remove = page.next_sent();
+        assert_eq!(remove.expires(), Some(0));
+        page.respond(&remove, answer[0].0, answer[0].1);
+        matches!(page.events.last(), Some(Event::Closed))
+    };
+    assert!(close(&[(200, &[])]));
+    assert!(close(&[(503, &[(Name::RetryAfter, "40")])]), "it does not wait for the second attempt");
+    assert!(close(&[(403, &[])]));
+    assert!(close(&[(200, &[]), (503, &[(Name::RetryAfter, "40")])]), "nor for the end of a pause");
+}
+
+#[test]
 fn who_waits_for_a_publication_hears_that_the_connection_is_lost_again_and_again() {
     let mut page = Page::online();
     let id = publish(&mut page, "one");

@@ -312,6 +312,7 @@ impl Agent {
             self.tell(Event::Published { request, result: Err(Failure::new(FailureCode::Closed)) });
         } else {
             self.publication.publish(request, &state, now);
+            self.tell_pause();
             self.run(now);
         }
         request
@@ -324,9 +325,21 @@ impl Agent {
             self.tell(Event::Published { request, result: Err(Failure::new(FailureCode::Closed)) });
         } else {
             self.publication.unpublish(request);
+            self.tell_pause();
             self.run(now);
         }
         request
+    }
+
+    /// While the server wants a pause, a wish waits, and who wished it hears how long.
+    fn tell_pause(&mut self) {
+        let publisher = &self.publication.publisher;
+        if let Some(at) = publisher.pause().filter(|_| !publisher.is_settled()) {
+            let failure = Failure { retry_at: Some(at), ..Failure::new(FailureCode::Unavailable) };
+            for request in self.publication.settle_all() {
+                self.tell(Event::Published { request, result: Err(failure.clone()) });
+            }
+        }
     }
 
     /// Answers [`Event::Challenged`]: user name and secret, or `None` to give up.
@@ -360,7 +373,7 @@ impl Agent {
         self.closing = Some(now + CLOSING);
         self.parked.clear();
         self.leave_all();
-        self.publication.publisher.unpublish();
+        self.publication.publisher.leave();
         if let Some(registration) = &mut self.registration {
             registration.leave();
         }
@@ -417,7 +430,7 @@ impl Agent {
             self.save(now);
         }
         let settled = self.subscriptions.is_empty()
-            && withdrawn
+            && self.publication.publisher.is_at_rest()
             && !self.registration.as_ref().is_some_and(Registration::is_held);
         if self.closing.is_some() && (settled || !self.link.is_online()) {
             self.finish(now);

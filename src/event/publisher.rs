@@ -84,6 +84,8 @@ pub struct Publisher {
     sequence: u32,
     expires_at: Option<Instant>,
     due_at: Option<Instant>,
+    /// The server wants nothing before (Retry-After).
+    pause: Option<Instant>,
     backoff: Backoff,
     corrected: bool,
 }
@@ -118,6 +120,7 @@ impl Publisher {
             sequence: 0,
             expires_at: None,
             due_at: None,
+            pause: None,
             backoff: Backoff::default(),
             corrected: false,
         }
@@ -133,10 +136,16 @@ impl Publisher {
         self.want(None)
     }
 
+    /// The same for good: it does not wait for a pause to end.
+    pub fn leave(&mut self) {
+        self.pause = None;
+        self.want(None);
+    }
+
     fn want(&mut self, wish: Option<Vec<u8>>) -> Generation {
         self.wish = wish;
         self.dirty = true;
-        self.due_at = None;
+        self.due_at = self.pause;
         self.generation = Generation(self.generation.0.wrapping_add(1));
         self.generation
     }
@@ -147,10 +156,16 @@ impl Publisher {
         self.dirty && self.sent.is_none() && self.due_at.is_none()
     }
 
-    /// Whether a publication is wished or may still be at the server.
+    /// Until when the server wants nothing: a wish waits.
     #[must_use]
-    pub const fn is_published(&self) -> bool {
-        self.wish.is_some() || self.tag.is_some() || self.sent.is_some()
+    pub const fn pause(&self) -> Option<Instant> {
+        self.pause
+    }
+
+    /// Whether nothing is on its way and nothing to be sent now.
+    #[must_use]
+    pub const fn is_at_rest(&self) -> bool {
+        self.sent.is_none() && !self.is_ready()
     }
 
     /// Whether the wish for nothing is granted already: there is nothing to withdraw.
@@ -312,6 +327,7 @@ impl Publisher {
         self.tag = None;
         self.expires_at = None;
         self.due_at = None;
+        self.pause = None;
     }
 
     fn fail(
@@ -327,7 +343,7 @@ impl Publisher {
             Why::Refused(status) => matches!(status, 200..=299 | 408 | 480 | 500 | 502..=599),
             Why::BadResponse => false,
         };
-        if sent.operation == Operation::Remove {
+        if sent.operation == Operation::Remove && self.tag.is_none() {
             self.forget();
             return Update::Failed { generation: sent.generation, why, retry_at: None };
         }
@@ -341,11 +357,13 @@ impl Publisher {
         if self.dirty {
             // What has been wished since is sent at once, or if that must wait, its failure is told too.
             let Some(floor) = floor else { return Update::Nothing };
-            self.due_at = Some(now + floor);
+            self.pause = Some(now + floor);
+            self.due_at = self.pause;
             return Update::Failed { generation: self.generation, why, retry_at: self.due_at };
         }
         let wait = self.backoff.next(Duration::from_secs(2), Backoff::MOST, random);
         let retry_at = now + wait.max(floor.unwrap_or(Duration::ZERO));
+        self.pause = floor.map(|_| retry_at);
         self.due_at = Some(retry_at);
         self.dirty = true;
         Update::Failed { generation: sent.generation, why, retry_at: Some(retry_at) }
@@ -364,6 +382,7 @@ impl Publisher {
         self.dirty = self.wish.is_some() || self.tag.is_some();
         self.sent = None;
         self.due_at = None;
+        self.pause = None;
     }
 
     /// A deadline may have passed. The refresh of an unchanged publication has no body.
@@ -372,6 +391,7 @@ impl Publisher {
             return None;
         }
         self.due_at = None;
+        self.pause = None;
         if self.dirty || self.wish.is_none() {
             return None;
         }
