@@ -59,9 +59,9 @@ impl Dialog {
         let strict = self.routes.first().filter(|first| !first.uri.params.contains("lr"));
         let uri = strict.map_or(&self.remote_target, |first| &first.uri).clone();
         let skip = usize::from(strict.is_some());
-        let mut routes: Vec<String> = self.routes.iter().skip(skip).map(NameAddr::to_string).collect();
+        let mut routes: Vec<String> = self.routes.iter().skip(skip).map(NameAddr::text).collect();
         if strict.is_some() {
-            routes.push(NameAddr::new(self.remote_target.clone()).to_string());
+            routes.push(NameAddr::new(self.remote_target.clone()).text());
         }
         let cseq = CSeq { number, method: method.clone() };
         let mut request = Message::request(method, uri);
@@ -69,10 +69,10 @@ impl Dialog {
             request.push(Name::Route, route);
         }
         request.push(Name::MaxForwards, "70");
-        request.push(Name::To, self.remote.to_string());
-        request.push(Name::From, self.local.to_string());
+        request.push(Name::To, self.remote.text());
+        request.push(Name::From, self.local.text());
         request.push(Name::CallId, self.call_id.clone());
-        request.push(Name::CSeq, cseq.to_string());
+        request.push(Name::CSeq, cseq.text());
         request
     }
 
@@ -152,7 +152,7 @@ pub fn retry(request: &Message, number: u32) -> Message {
     }
     if let StartLine::Request { method, .. } = &request.start {
         let cseq = CSeq { number, method: method.clone() };
-        next.set(Name::CSeq, cseq.to_string());
+        next.set(Name::CSeq, cseq.text());
     }
     next
 }

@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod agent;
+mod decimal;
 pub mod dialog;
 pub mod event;
 pub mod presence;

@@ -72,7 +72,7 @@ impl<T> ClientTransactions<T> {
         }
         let via =
             Via { transport: self.transport.to_owned(), host: self.sent_by.clone(), port: None, params };
-        request.push_front(Name::Via, via.to_string());
+        request.push_front(Name::Via, via.text());
         branch
     }
 

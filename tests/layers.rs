@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 /// What each module may use besides itself. `wasm` and the root of the crate may use everything.
 const LAYERS: &[(&str, &[&str])] = &[
     ("time", &[]),
+    ("decimal", &[]),
     ("random", &[]),
-    ("sip", &["time"]),
-    ("presence", &["time"]),
+    ("sip", &["decimal", "time"]),
+    ("presence", &["decimal", "time"]),
     ("transaction", &["sip", "time"]),
     ("dialog", &["sip"]),
-    ("event", &["dialog", "transaction", "sip", "random", "time"]),
-    ("agent", &["event", "dialog", "transaction", "presence", "sip", "random", "time"]),
+    ("event", &["dialog", "transaction", "sip", "random", "decimal", "time"]),
+    ("agent", &["event", "dialog", "transaction", "presence", "sip", "random", "decimal", "time"]),
     ("server", &["event", "dialog", "transaction", "presence", "sip", "random", "time"]),
 ];
 

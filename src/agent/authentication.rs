@@ -138,7 +138,7 @@ impl Authentication {
     /// Puts a row of credentials on `request` for each realm that is known to want one (RFC 3261 §22.2, §22.3). Each
     /// use of a nonce counts up (RFC 7616 §3.4).
     pub(super) fn authorize(&mut self, request: &mut Message, random: &mut Random) {
-        let (method, Some(uri)) = (request.method(), request.request_uri().map(ToString::to_string)) else {
+        let (method, Some(uri)) = (request.method(), request.request_uri().map(crate::sip::Uri::text)) else {
             return;
         };
         for asker in [Asker::Server, Asker::Proxy] {
@@ -166,7 +166,7 @@ impl Authentication {
                 &cnonce,
                 session.count,
             );
-            rows.extend(answer.map(|answer| (header, answer.to_string())));
+            rows.extend(answer.map(|answer| (header, answer.text())));
         }
         self.sessions = sessions;
         for (name, row) in rows {

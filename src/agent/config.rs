@@ -145,14 +145,22 @@ pub enum ConfigError {
     Expires,
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ConfigError {
+    /// What to give instead, beginning with the name of the field.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Server => "server: give a ws: or wss: URL",
             Self::Aor => "aor: give your own address, such as sip:alice@example.com",
             Self::Secure => "server: a sips: address needs a wss: server",
             Self::Expires => "expires: give a number of seconds above 0",
-        })
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

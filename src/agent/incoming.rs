@@ -5,6 +5,7 @@ use super::registration::SUPPORTED;
 use super::subscriptions::SubscriptionId;
 use super::watches::{ACCEPT, is_read};
 use super::{Agent, Direction, Event, Failure, FailureCode, Output};
+use crate::decimal::decimal;
 use crate::presence::multipart::RELATED;
 use crate::sip::{Message, Method, Name, ParseError};
 use crate::time::Instant;
@@ -140,7 +141,7 @@ impl Agent {
             | ParseError::Truncated => FailureCode::BadMessage,
         };
         let mut failure = Failure::new(code);
-        failure.reason = Some(error.to_string());
+        failure.reason = Some(error.text());
         self.tell(Event::Error(failure));
     }
 
@@ -164,5 +165,5 @@ fn glimpse(bytes: &[u8]) -> String {
     let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).find(|line| !line.is_empty());
     let line = line.and_then(|line| line.split(|byte| *byte == b':').next()).unwrap_or_default();
     let line = String::from_utf8_lossy(line.get(..GLIMPSE).unwrap_or(line));
-    [&line, "\r\n\r\n(malformed: ", &bytes.len().to_string(), " bytes)"].concat()
+    [&line, "\r\n\r\n(malformed: ", &decimal(bytes.len() as u64), " bytes)"].concat()
 }

@@ -346,7 +346,7 @@ impl Agent {
 
     fn tell_unreadable(&mut self, id: WatchId, error: &DocumentError) {
         let mut failure = Failure::new(FailureCode::BadDocument);
-        failure.reason = Some(error.to_string());
+        failure.reason = Some(error.text());
         failure.uri = self.watches.get(id).map(|watch| watch.view.uri.clone());
         self.tell(Event::Error(failure));
     }

@@ -32,7 +32,7 @@ impl Publication {
         Self {
             publisher: Publisher::new(plan),
             waiting: Vec::new(),
-            entity: config.aor.to_string(),
+            entity: config.aor.text(),
             device,
             last_timestamp: Instant::default(),
         }

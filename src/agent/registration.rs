@@ -1,6 +1,7 @@
 //! REGISTER: makes this page reachable under its address (RFC 3261 §10.2), again over each new connection, as one
 //! flow of RFC 5626; what the registrar gives it as a GRUU (RFC 5627).
 
+use crate::decimal::decimal;
 use crate::dialog;
 use crate::event::Backoff;
 use crate::random::Random;
@@ -48,12 +49,12 @@ pub(super) fn to_server(
     server.scheme = from.uri.scheme.clone();
     server.port = from.uri.port;
     let mut request = Message::request(method.clone(), server);
-    let from = from.to_string();
+    let from = from.text();
     request.push(Name::MaxForwards, "70");
     request.push(Name::From, [&from, ";tag=", &random.token()].concat());
     request.push(Name::To, from);
     request.push(Name::CallId, call_id);
-    request.push(Name::CSeq, CSeq { number, method }.to_string());
+    request.push(Name::CSeq, CSeq { number, method }.text());
     request
 }
 
@@ -108,8 +109,8 @@ impl Registration {
         self.sequence += 1;
         let call_id = self.call_id.clone();
         let mut request = to_server(Method::Register, &self.from, call_id, self.sequence, random);
-        request.push(Name::Contact, self.contact.to_string());
-        request.push(Name::Expires, if self.leaving { "0".to_owned() } else { self.expires.to_string() });
+        request.push(Name::Contact, self.contact.text());
+        request.push(Name::Expires, decimal(if self.leaving { 0 } else { u64::from(self.expires) }));
         let outbound = self.contact.params.contains(REG_ID);
         request.push(Name::Supported, if outbound { "path, outbound, gruu" } else { "path, gruu" });
         Some(request)

@@ -67,7 +67,7 @@ impl Agent {
     /// A request of `session.rs`.
     pub(super) fn send_letter(&mut self, mut request: Message, now: Instant) {
         if request.header(&Name::Contact).is_none() {
-            request.set(Name::Contact, self.contact.to_string());
+            request.set(Name::Contact, self.contact.text());
         }
         self.send(Owner::Letter, request, Attempt::default(), now);
     }
@@ -79,7 +79,7 @@ impl Agent {
             request.set(Name::Route, self.config.route.clone());
         }
         if let Owner::Subscription(_) = owner {
-            let mut contact = self.gruu(now).map_or_else(|| self.contact.to_string(), str::to_owned);
+            let mut contact = self.gruu(now).map_or_else(|| self.contact.text(), str::to_owned);
             // Who is asked over TLS is to answer over TLS (RFC 3261 §8.1.1.8).
             let secure = request.request_uri().is_some_and(Uri::is_secure)
                 || request.header(&Name::Route).is_some_and(|route| route.contains("<sips:"));
@@ -254,7 +254,7 @@ impl Agent {
                 });
                 let mut failure = describe(code, response);
                 failure.retry_at = retry_at;
-                failure.uri = Some(self.config.aor.to_string());
+                failure.uri = Some(self.config.aor.text());
                 let waiting: Vec<RequestId> = self.publication.settle(generation);
                 if waiting.is_empty() {
                     self.tell(Event::Error(failure));
@@ -282,7 +282,7 @@ impl Agent {
         let status = response.and_then(Message::status);
         let mut failure = describe(code.unwrap_or(status.map_or(FailureCode::Timeout, refusal)), response);
         failure.retry_at = retry_at;
-        failure.uri = Some(self.config.aor.to_string());
+        failure.uri = Some(self.config.aor.text());
         self.tell(Event::Error(failure));
         // Who has registered keeps the connection and waits (RFC 5626 §4.2.2).
         let asks_to_wait =

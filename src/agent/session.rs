@@ -198,7 +198,7 @@ impl Agent {
             if let Ok(mut contact) = removal.contact() {
                 contact.params.remove(INSTANCE);
                 contact.params.remove(REG_ID);
-                removal.set(Name::Contact, contact.to_string());
+                removal.set(Name::Contact, contact.text());
             }
             add(removal);
         }

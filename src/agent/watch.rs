@@ -43,7 +43,7 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(target: &Uri, told_as: WatchId) -> Self {
         let view = Rc::new(View {
-            uri: target.to_string(),
+            uri: target.text(),
             summary: nothing_known(),
             presence: None,
             subscription: SubscriptionView {

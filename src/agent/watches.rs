@@ -176,10 +176,10 @@ impl Agent {
         let request = self.next_request_id();
         if let Some(code) = self.refusal(target) {
             let mut failure = Failure::new(code);
-            failure.uri = Some(target.to_string());
+            failure.uri = Some(target.text());
             self.tell(Event::Fetched { request, result: Err(failure) });
         } else {
-            self.subscribe(target, 0, Role::Fetch(request, target.to_string()));
+            self.subscribe(target, 0, Role::Fetch(request, target.text()));
             self.run(now);
         }
         request
@@ -586,7 +586,7 @@ pub(super) fn is_read(essence: &str) -> bool {
 fn bad_document(error: &DocumentError, uri: Option<String>) -> Failure {
     let mut failure = Failure::new(FailureCode::BadDocument);
     failure.uri = uri;
-    failure.reason = Some(error.to_string());
+    failure.reason = Some(error.text());
     failure
 }
 

@@ -188,7 +188,7 @@ impl Notifier {
         let header = SubscriptionState { state, expires: Some(left), reason: None, retry_after: None };
         self.rates.handle_sent(now);
         self.again_at = self.rates.not_after(now);
-        let state = [header.to_string(), self.rates.reflection()].concat();
+        let state = [header.text(), self.rates.reflection()].concat();
         self.make(state, body)
     }
 
@@ -201,13 +201,13 @@ impl Notifier {
     ) -> Message {
         let state = Substate::Terminated;
         let header = SubscriptionState { state, expires: None, reason: Some(reason), retry_after };
-        self.make(header.to_string(), body)
+        self.make(header.text(), body)
     }
 
     fn make(&mut self, state: String, body: Option<(&str, Vec<u8>)>) -> Message {
         let mut notify = self.dialog.request(Method::Notify);
-        notify.push(Name::Contact, self.contact.to_string());
-        notify.push(Name::Event, self.event.to_string());
+        notify.push(Name::Contact, self.contact.text());
+        notify.push(Name::Event, self.event.text());
         notify.push(Name::SubscriptionState, state);
         if let Some((content_type, body)) = body {
             notify.set_body(content_type, body);

@@ -13,6 +13,7 @@
 //! May use: `dialog`, `sip`, `random`.
 
 use super::Backoff;
+use crate::decimal::decimal;
 use crate::dialog;
 use crate::random::Random;
 use crate::sip::{CSeq, EventType, Message, Method, Name, NameAddr, Uri};
@@ -196,13 +197,13 @@ impl Publisher {
         self.sequence = 1;
         let mut request = Message::request(Method::Publish, self.plan.aor.clone());
         request.push(Name::MaxForwards, "70");
-        request.push(Name::To, NameAddr::new(self.plan.aor.clone()).to_string());
-        request.push(Name::From, self.plan.from.clone().with_tag(&random.token()).to_string());
+        request.push(Name::To, NameAddr::new(self.plan.aor.clone()).text());
+        request.push(Name::From, self.plan.from.clone().with_tag(&random.token()).text());
         request.push(Name::CallId, self.call_id.clone());
-        request.push(Name::CSeq, CSeq { number: 1, method: Method::Publish }.to_string());
-        request.push(Name::Event, self.plan.event.to_string());
+        request.push(Name::CSeq, CSeq { number: 1, method: Method::Publish }.text());
+        request.push(Name::Event, self.plan.event.text());
         let expires = if operation == Operation::Remove { 0 } else { self.plan.expires };
-        request.push(Name::Expires, expires.to_string());
+        request.push(Name::Expires, decimal(expires.into()));
         if let (Some(tag), Operation::Refresh | Operation::Modify | Operation::Remove) =
             (&self.tag, operation)
         {
@@ -265,7 +266,7 @@ impl Publisher {
                         self.sent = Some(sent);
                         self.plan.expires = least;
                         let mut next = self.again(request);
-                        next.set(Name::Expires, least.to_string());
+                        next.set(Name::Expires, decimal(least.into()));
                         Update::Resend(next)
                     }
                     None => self.fail(sent, Why::Refused(status), None, random, now),

@@ -17,6 +17,7 @@ mod farewell;
 
 use super::Backoff;
 use super::targets::Targets;
+use crate::decimal::decimal;
 use crate::dialog::{self, Dialog};
 use crate::random::Random;
 use crate::sip::{
@@ -242,9 +243,9 @@ impl Subscriber {
             }
         };
         let expires = if self.state == State::Leaving { 0 } else { self.plan.expires };
-        request.push(Name::Event, self.plan.event.to_string());
+        request.push(Name::Event, self.plan.event.text());
         request.push(Name::Accept, self.plan.accept);
-        request.push(Name::Expires, expires.to_string());
+        request.push(Name::Expires, decimal(expires.into()));
         self.condition(&mut request);
         self.told = false;
         self.ready = false;
@@ -269,10 +270,10 @@ impl Subscriber {
         self.corrected = Corrected::default();
         let mut request = Message::request(Method::Subscribe, self.plan.target.clone());
         request.push(Name::MaxForwards, "70");
-        request.push(Name::To, NameAddr::new(self.plan.target.clone()).to_string());
-        request.push(Name::From, self.plan.from.clone().with_tag(&self.local_tag).to_string());
+        request.push(Name::To, NameAddr::new(self.plan.target.clone()).text());
+        request.push(Name::From, self.plan.from.clone().with_tag(&self.local_tag).text());
         request.push(Name::CallId, self.call_id.clone());
-        request.push(Name::CSeq, CSeq { number: self.sequence, method: Method::Subscribe }.to_string());
+        request.push(Name::CSeq, CSeq { number: self.sequence, method: Method::Subscribe }.text());
         request
     }
 
@@ -431,7 +432,7 @@ impl Subscriber {
                 self.corrected.expires = true;
                 self.plan.expires = least;
                 let mut next = self.again(request, now);
-                next.set(Name::Expires, least.to_string());
+                next.set(Name::Expires, decimal(least.into()));
                 Some(next)
             }
             416 if !self.corrected.scheme

@@ -29,8 +29,9 @@ pub enum DocumentError {
     Patch(PatchError),
 }
 
-impl fmt::Display for DocumentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl DocumentError {
+    /// The fault in words. `Display` gives the same and costs a page more.
+    pub(crate) fn text(&self) -> String {
         let (text, which) = match self {
             Self::Malformed => ("the document is not well-formed XML", ""),
             Self::Encoding => ("the document is not UTF-8", ""),
@@ -43,8 +44,13 @@ impl fmt::Display for DocumentError {
             Self::Version => ("documents before this one are missing", ""),
             Self::Patch(error) => ("the changes do not fit to the document: ", error.as_str()),
         };
-        f.write_str(text)?;
-        f.write_str(which)
+        [text, which].concat()
+    }
+}
+
+impl fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
     }
 }
 

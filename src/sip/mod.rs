@@ -10,6 +10,7 @@ pub mod message;
 pub mod method;
 pub mod name;
 pub mod params;
+mod text;
 pub mod uri;
 
 pub use error::{ParseError, UriError};

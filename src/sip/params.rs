@@ -1,7 +1,5 @@
 //! Parameters after a semicolon, of headers and of URIs (RFC 3261 §25.1 `generic-param`, `uri-parameter`).
 
-use core::fmt::{self, Write as _};
-
 /// A list of `;name` and `;name=value`. Names are compared without case; the order is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params(Vec<(String, Option<String>)>);
@@ -45,6 +43,18 @@ impl Params {
         self.0.iter().map(|(n, v)| (n.as_str(), v.as_deref()))
     }
 
+    /// Appends `;name=value` for each.
+    pub(crate) fn write(&self, out: &mut String) {
+        for (name, value) in self.iter() {
+            out.push(';');
+            out.push_str(name);
+            if let Some(value) = value {
+                out.push('=');
+                out.push_str(value);
+            }
+        }
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -61,19 +71,5 @@ impl Params {
 impl FromIterator<(String, Option<String>)> for Params {
     fn from_iter<I: IntoIterator<Item = (String, Option<String>)>>(items: I) -> Self {
         Self(items.into_iter().collect())
-    }
-}
-
-impl fmt::Display for Params {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, value) in self.iter() {
-            f.write_char(';')?;
-            f.write_str(name)?;
-            if let Some(value) = value {
-                f.write_char('=')?;
-                f.write_str(value)?;
-            }
-        }
-        Ok(())
     }
 }

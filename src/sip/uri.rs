@@ -4,8 +4,8 @@
 mod compare;
 
 use super::grammar::{self, MAX_PARAMS};
+use super::text::push_port;
 use super::{Params, UriError};
-use core::fmt::{self, Write as _};
 
 /// The scheme of a URI.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -203,10 +203,7 @@ impl Uri {
                     key.push('@');
                 }
                 key.push_str(&self.host.to_ascii_lowercase());
-                if let Some(port) = self.port {
-                    // Writing into a String cannot fail.
-                    let _ = write!(key, ":{port}");
-                }
+                push_port(self.port, &mut key);
                 key
             }
         }
@@ -229,32 +226,27 @@ impl Uri {
         let number = self.user.as_deref().unwrap_or_default();
         number.chars().filter(|c| !is_visual_separator(*c)).map(|c| c.to_ascii_lowercase()).collect()
     }
-}
 
-impl fmt::Display for Uri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.scheme.as_str())?;
-        f.write_char(':')?;
+    pub(crate) fn write(&self, out: &mut String) {
+        out.push_str(self.scheme.as_str());
+        out.push(':');
         if let Some(user) = &self.user {
-            f.write_str(user)?;
+            out.push_str(user);
             if let Some(password) = &self.password {
-                f.write_char(':')?;
-                f.write_str(password)?;
+                out.push(':');
+                out.push_str(password);
             }
             if self.scheme != Scheme::Tel {
-                f.write_char('@')?;
+                out.push('@');
             }
         }
-        f.write_str(&self.host)?;
-        if let Some(port) = self.port {
-            write!(f, ":{port}")?;
-        }
-        fmt::Display::fmt(&self.params, f)?;
+        out.push_str(&self.host);
+        push_port(self.port, out);
+        self.params.write(out);
         if let Some(headers) = &self.headers {
-            f.write_char('?')?;
-            f.write_str(headers)?;
+            out.push('?');
+            out.push_str(headers);
         }
-        Ok(())
     }
 }
 

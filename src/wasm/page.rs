@@ -126,7 +126,8 @@ impl Core {
         let config = config(options)?;
         let clock = Clock::default();
         let input = RefCell::new(Input::new(config.limits.message));
-        let agent = Agent::new(config, self::seed(seed)?, clock.now()).map_err(|error| error.to_string())?;
+        let agent =
+            Agent::new(config, self::seed(seed)?, clock.now()).map_err(|error| error.as_str().to_owned())?;
         let shell = Rc::new(Shell {
             agent: RefCell::new(agent),
             constructor: options.web_socket(),
@@ -414,7 +415,7 @@ fn credentials(answer: &Answer) -> (String, Secret) {
 }
 
 fn config(options: &Options) -> Result<Config, String> {
-    let aor = Uri::parse(&options.aor()).map_err(|error| ["aor: ", &error.to_string()].concat())?;
+    let aor = Uri::parse(&options.aor()).map_err(|error| ["aor: ", error.as_str()].concat())?;
     let mut config = Config::new("", aor);
     config.servers = options.servers();
     config.display_name = options.display_name();
@@ -434,7 +435,7 @@ fn config(options: &Options) -> Result<Config, String> {
     config.linger = Duration::from_millis(u64::from(options.linger()));
     config.window = usize::try_from(options.window()).unwrap_or(usize::MAX);
     config.list_server = match options.list_server() {
-        Some(uri) => Some(Uri::parse(&uri).map_err(|error| ["listServer: ", &error.to_string()].concat())?),
+        Some(uri) => Some(Uri::parse(&uri).map_err(|error| ["listServer: ", error.as_str()].concat())?),
         None => None,
     };
     config.user_agent = options.user_agent();

@@ -24,7 +24,7 @@ impl Subscriber {
     pub fn farewell(&self) -> Option<Message> {
         let dialog = self.dialog.as_ref()?;
         let mut request = dialog.numbered(Method::Subscribe, dialog.local_sequence().saturating_add(1));
-        request.push(Name::Event, self.plan.event.to_string());
+        request.push(Name::Event, self.plan.event.text());
         request.push(Name::Expires, "0");
         Some(request)
     }

@@ -2,6 +2,7 @@
 //! `dm:` and `rpid:`, elements in the order of the schema, all text escaped, no `mustUnderstand`.
 
 use super::timestamp;
+use crate::decimal::decimal;
 use crate::presence::model::{
     Attribute, AttributeName, Basic, Component, Extension, Note, Presence, UserInput, Value,
 };
@@ -120,7 +121,7 @@ impl Writer {
         if let Some(contact) = &tuple.contact {
             self.open("contact");
             if let Some(priority) = contact.priority {
-                self.attribute("priority", &decimal(priority));
+                self.attribute("priority", &fraction(priority));
             }
             self.content(&contact.uri);
             self.close();
@@ -310,7 +311,7 @@ impl Writer {
         let Some(input) = input else { return };
         self.open("rpid:user-input");
         if let Some(threshold) = input.threshold {
-            self.attribute("idle-threshold", &threshold.to_string());
+            self.attribute("idle-threshold", &decimal(threshold.into()));
         }
         if let Some(at) = input.last_input {
             self.attribute("last-input", &timestamp::write(at));
@@ -387,9 +388,9 @@ pub(in crate::presence) fn escape(text: &str, into: &mut String) {
     }
 }
 
-fn decimal(thousandths: u16) -> String {
+fn fraction(thousandths: u16) -> String {
     let thousandths = thousandths.min(1000);
-    let mut text = (thousandths / 1000).to_string();
+    let mut text = String::from(if thousandths == 1000 { "1" } else { "0" });
     let rest = thousandths % 1000;
     if rest > 0 {
         text.push('.');

@@ -4,7 +4,6 @@ use super::{AuthenticationInfo, Challenge, DigestCredentials, Qop, count};
 use crate::sip::ParseError;
 use crate::sip::grammar::{self, auth_params, is_blank, quote};
 use crate::sip::uri::{push_escape, unescape};
-use core::fmt;
 
 impl Challenge {
     /// Reads one row. Of a scheme that is neither `digest` nor `bearer` only the scheme is kept.
@@ -52,15 +51,13 @@ impl Challenge {
             error,
         })
     }
-}
 
-impl fmt::Display for Challenge {
     /// Quoted and unquoted as RFC 7616 §3.3 wants it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(crate) fn write(&self, out: &mut String) {
         let mut row = match self.scheme.as_str() {
-            "digest" => Row::new("Digest"),
-            "bearer" => Row::new("Bearer"),
-            other => return f.write_str(other),
+            "digest" => Row::new("Digest", out),
+            "bearer" => Row::new("Bearer", out),
+            other => return out.push_str(other),
         };
         row.quoted("realm", &self.realm);
         if self.scheme == "digest" {
@@ -94,7 +91,6 @@ impl fmt::Display for Challenge {
                 row.quoted(name, value);
             }
         }
-        f.write_str(&row.text)
     }
 }
 
@@ -160,12 +156,10 @@ impl DigestCredentials {
             userhash,
         })
     }
-}
 
-impl fmt::Display for DigestCredentials {
     /// Quoted and unquoted as RFC 7616 §3.4 wants it; a user name beyond ASCII as `username*`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut row = Row::new("Digest");
+    pub(crate) fn write(&self, out: &mut String) {
+        let mut row = Row::new("Digest", out);
         if self.username.is_ascii() || self.userhash {
             row.quoted("username", &self.username);
         } else {
@@ -193,7 +187,6 @@ impl fmt::Display for DigestCredentials {
         if self.userhash {
             row.plain("userhash", "true");
         }
-        f.write_str(&row.text)
     }
 }
 
@@ -229,14 +222,15 @@ fn values<const N: usize>(text: &str, names: [&str; N]) -> [Option<String>; N] {
 }
 
 /// One row in the making.
-struct Row {
-    text: String,
+struct Row<'a> {
+    text: &'a mut String,
     separator: &'static str,
 }
 
-impl Row {
-    fn new(scheme: &str) -> Self {
-        Self { text: scheme.to_owned(), separator: " " }
+impl<'a> Row<'a> {
+    fn new(scheme: &str, text: &'a mut String) -> Self {
+        text.push_str(scheme);
+        Self { text, separator: " " }
     }
 
     fn name(&mut self, name: &str) {
@@ -248,7 +242,7 @@ impl Row {
 
     fn quoted(&mut self, name: &str, value: &str) {
         self.name(name);
-        quote(value, &mut self.text);
+        quote(value, self.text);
     }
 
     /// A token that the RFC wants without quotes; anything else in it is quoted, so that it adds no parameter.
@@ -257,7 +251,7 @@ impl Row {
         if grammar::is_token(value) {
             self.text.push_str(value);
         } else {
-            quote(value, &mut self.text);
+            quote(value, self.text);
         }
     }
 }

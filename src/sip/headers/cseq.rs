@@ -1,8 +1,8 @@
 //! CSeq: the number of a request in its sequence (RFC 3261 §20.16).
 
+use crate::decimal::decimal;
 use crate::sip::grammar::{self, is_blank, is_token, number};
 use crate::sip::{Method, ParseError};
-use core::fmt;
 
 /// CSeq (RFC 3261 §20.16).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +31,11 @@ impl CSeq {
         };
         read().ok_or(ParseError::Header("CSeq"))
     }
-}
 
-impl fmt::Display for CSeq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.number, self.method)
+    pub(crate) fn write(&self, out: &mut String) {
+        out.push_str(&decimal(self.number.into()));
+        out.push(' ');
+        out.push_str(self.method.as_str());
     }
 }
 

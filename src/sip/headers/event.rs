@@ -2,7 +2,6 @@
 
 use crate::sip::ParseError;
 use crate::sip::grammar::{self, token, unquote};
-use core::fmt;
 
 /// The Event header (RFC 6665 §8.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,19 +39,16 @@ impl EventType {
     pub fn matches(&self, other: &Self) -> bool {
         self == other
     }
-}
 
-impl fmt::Display for EventType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.package)?;
-        let Some(id) = &self.id else { return Ok(()) };
-        f.write_str(";id=")?;
+    pub(crate) fn write(&self, out: &mut String) {
+        out.push_str(&self.package);
+        let Some(id) = &self.id else { return };
+        out.push_str(";id=");
         if grammar::is_token(id) {
-            return f.write_str(id);
+            out.push_str(id);
+        } else {
+            grammar::quote(id, out);
         }
-        let mut quoted = String::new();
-        grammar::quote(id, &mut quoted);
-        f.write_str(&quoted)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::sip::grammar::{self, separator, token};
 use crate::sip::{Params, ParseError};
-use core::fmt;
 use nom::Parser;
 
 /// `type/subtype;params` of Content-Type, or a range of Accept (RFC 3261 §20.1, §20.15).
@@ -57,12 +56,10 @@ impl MediaType {
             .value("q")
             .is_some_and(|q| q.starts_with('0') && q.bytes().all(|b| matches!(b, b'0' | b'.')))
     }
-}
 
-impl fmt::Display for MediaType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.essence)?;
-        fmt::Display::fmt(&self.params, f)
+    pub(crate) fn write(&self, out: &mut String) {
+        out.push_str(&self.essence);
+        self.params.write(out);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Typed values of the headers this library understands, one file per family. Each has `parse` and `Display`, which
+//! Typed values of the headers this library understands, one file per family. Each has `parse` and `text`, which
 //! are inverse.
 
 mod cseq;

@@ -2,7 +2,6 @@
 
 use crate::sip::grammar::{self, Parsed, bracketed, is_blank, is_token_char, quote, quoted_string, unquote};
 use crate::sip::{Params, ParseError, Uri};
-use core::fmt;
 use nom::Parser;
 use nom::branch::alt;
 use nom::bytes::complete::{take_till, take_while};
@@ -57,21 +56,17 @@ impl NameAddr {
         let display = (!display.is_empty()).then(|| unquote(display).into_owned());
         Ok(Self { display, uri, params: grammar::params(rest, name)? })
     }
-}
 
-impl fmt::Display for NameAddr {
     /// Always with `<>`; the display name quoted.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(crate) fn write(&self, out: &mut String) {
         if let Some(display) = &self.display {
-            let mut quoted = String::with_capacity(display.len() + 3);
-            quote(display, &mut quoted);
-            quoted.push(' ');
-            f.write_str(&quoted)?;
+            quote(display, out);
+            out.push(' ');
         }
-        f.write_str("<")?;
-        fmt::Display::fmt(&self.uri, f)?;
-        f.write_str(">")?;
-        fmt::Display::fmt(&self.params, f)
+        out.push('<');
+        self.uri.write(out);
+        out.push('>');
+        self.params.write(out);
     }
 }
 

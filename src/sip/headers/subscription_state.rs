@@ -1,8 +1,8 @@
 //! Subscription-State: what a NOTIFY says about its subscription (RFC 6665 §4.1.3, §8.2.3).
 
+use crate::decimal::decimal;
 use crate::sip::ParseError;
 use crate::sip::grammar::{self, number, token};
-use core::fmt;
 
 /// The Subscription-State header (RFC 6665 §8.2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,22 +39,21 @@ impl SubscriptionState {
             retry_after: seconds("retry-after"),
         })
     }
-}
 
-impl fmt::Display for SubscriptionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.state.as_str())?;
+    pub(crate) fn write(&self, out: &mut String) {
+        out.push_str(self.state.as_str());
         if let Some(expires) = self.expires {
-            write!(f, ";expires={expires}")?;
+            out.push_str(";expires=");
+            out.push_str(&decimal(expires.into()));
         }
         if let Some(reason) = &self.reason {
-            f.write_str(";reason=")?;
-            f.write_str(reason.as_str())?;
+            out.push_str(";reason=");
+            out.push_str(reason.as_str());
         }
         if let Some(seconds) = self.retry_after {
-            write!(f, ";retry-after={seconds}")?;
+            out.push_str(";retry-after=");
+            out.push_str(&decimal(seconds.into()));
         }
-        Ok(())
     }
 }
 

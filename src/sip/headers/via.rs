@@ -1,8 +1,8 @@
 //! Via: the way of a request, and of its response back (RFC 3261 §20.42, RFC 7118 §5.1).
 
 use crate::sip::grammar::{self, Parsed, separator, sip_version, sws, token};
+use crate::sip::text::push_port;
 use crate::sip::{Params, ParseError};
-use core::fmt;
 use nom::Parser;
 use nom::combinator::opt;
 use nom::sequence::preceded;
@@ -41,18 +41,14 @@ impl Via {
     pub fn branch(&self) -> &str {
         self.params.value("branch").unwrap_or_default()
     }
-}
 
-impl fmt::Display for Via {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SIP/2.0/")?;
-        f.write_str(&self.transport)?;
-        f.write_str(" ")?;
-        f.write_str(&self.host)?;
-        if let Some(port) = self.port {
-            write!(f, ":{port}")?;
-        }
-        fmt::Display::fmt(&self.params, f)
+    pub(crate) fn write(&self, out: &mut String) {
+        out.push_str("SIP/2.0/");
+        out.push_str(&self.transport);
+        out.push(' ');
+        out.push_str(&self.host);
+        push_port(self.port, out);
+        self.params.write(out);
     }
 }
 

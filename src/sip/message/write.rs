@@ -1,10 +1,10 @@
 //! From a message to bytes, and to text for a log (RFC 3261 §7.3.1, §20.14).
 
 use super::{Message, StartLine, is_line_end_or_nul, with_blanks};
+use crate::decimal::decimal;
 use crate::sip::Name;
 use crate::sip::grammar::{self, is_blank, is_token_char};
 use crate::sip::uri::push_escape;
-use core::fmt::Write as _;
 
 impl Message {
     /// The bytes on the wire: proxies' headers first, Content-Length always and last (RFC 3261 §7.3.1, §20.14).
@@ -40,12 +40,15 @@ impl Message {
             StartLine::Request { method, uri } => {
                 push_token(method.as_str(), &mut head);
                 head.push(' ');
-                push_uri(&uri.to_string(), &mut head);
+                push_uri(&uri.text(), &mut head);
                 head.push_str(" SIP/2.0");
             }
             StartLine::Response { status, reason } => {
-                // Writing into a String cannot fail.
-                let _ = write!(head, "SIP/2.0 {status:03} ");
+                head.push_str("SIP/2.0 ");
+                for unit in [100, 10, 1] {
+                    head.push(char::from(b'0' + (status / unit % 10) as u8));
+                }
+                head.push(' ');
                 head.push_str(&with_blanks(reason, is_line_end_or_nul));
             }
         }
@@ -60,7 +63,9 @@ impl Message {
                 }
             }
         }
-        let _ = write!(head, "Content-Length: {}\r\n\r\n", self.body.len());
+        head.push_str("Content-Length: ");
+        head.push_str(&decimal(self.body.len() as u64));
+        head.push_str("\r\n\r\n");
         head
     }
 }
