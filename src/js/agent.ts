@@ -5,10 +5,10 @@
  * number it gets, then lets the core act (`pump`), so that an event never comes before its number is known.
  */
 import { watchInput } from "./auto-away.js";
-import { type Core, type CoreHost, type CoreOptions, Kind, type Load } from "./core.js";
+import { type Core, type CoreHost, type CoreOptions, type CorePublication, Kind, type Load, toFields } from "./core.js";
 import { localFailure, PresenceError } from "./failure.js";
 import {
-  checkAddress, checkAutoAway, checkCredentials, checkOptions, checkPublication, type Publication,
+  checkAddress, checkAutoAway, checkCredentials, checkOptions, checkPublication, checkWebSocket,
 } from "./options.js";
 import { Record } from "./record.js";
 import { type Session, takeSession } from "./session.js";
@@ -102,6 +102,7 @@ export class PresenceAgent extends EventTarget implements Agent {
   readonly #ended = new AbortController();
   readonly #credentials: CredentialsProvider | undefined;
   readonly #options: Omit<CoreOptions, "instance">;
+  readonly #WebSocket: new (...args: unknown[]) => object;
   readonly #taken: Promise<Session>;
   #session: Session | undefined;
   #connection: ConnectionInfo = Object.freeze({ state: "connecting", attempt: 0 });
@@ -111,7 +112,7 @@ export class PresenceAgent extends EventTarget implements Agent {
   #waiting: (() => void)[] = [];
   #trace = false;
   /** What the application wants to be published. */
-  #wish: Publication | undefined;
+  #wish: CorePublication | undefined;
   /** 0 if the user is here, the time of the last input if not; undefined while nobody looks. */
   #input: number | undefined;
   #stopInput = (): void => {};
@@ -123,14 +124,15 @@ export class PresenceAgent extends EventTarget implements Agent {
   constructor(options: AgentOptions, load: Load) {
     super();
     this.#options = checkOptions(options);
+    this.#WebSocket = checkWebSocket(options);
     this.#credentials = options.credentials;
     this.#taken = takeSession(this.#options.aor);
     Promise.all([load(options.wasm), this.#taken]).then(([Core, session]) => {
       if (this.#failure !== undefined) return;
       this.#session = session;
       const seed = crypto.getRandomValues(new Uint8Array(32));
-      const options = { ...this.#options, instance: session.instance, webSocket: this.#sockets() };
-      const core = new Core(options, this.#host(), seed);
+      const options = { ...this.#options, instance: session.instance };
+      const core = new Core(toFields(options), this.#host(), seed);
       this.#core = new Proxy(core, {
         get: (target, name) => {
           const method = Reflect.get(target, name) as (...args: unknown[]) => unknown;
@@ -160,23 +162,6 @@ export class PresenceAgent extends EventTarget implements Agent {
     }
   }
 
-  /** A constructor as the core needs it: of the application's own WebSockets, whose events are guarded. */
-  #sockets(): unknown {
-    const Given = this.#options.webSocket as new (...args: unknown[]) => object;
-    const attempt = (act: () => unknown): unknown => this.#attempt(act);
-    return function open(url: string, protocol: string): object {
-      // The package `ws` would keep a process alive for 30 seconds after it; others do not look at it.
-      return new Proxy(new Given(url, protocol, { closeTimeout: 1000 }), {
-        get: (target, name) => {
-          const value: unknown = Reflect.get(target, name);
-          return typeof value === "function" ? value.bind(target) as unknown : value;
-        },
-        set: (target, name, value: unknown) =>
-          Reflect.set(target, name, typeof value === "function" ? (event: unknown) => attempt(() => value(event)) : value),
-      });
-    };
-  }
-
   /** Does `act` when the module is there, or `refuse` when there is or will be none. */
   #when(act: (core: Core) => void, refuse: (failure: Failure) => void): void {
     if (this.#failure !== undefined) {
@@ -195,14 +180,23 @@ export class PresenceAgent extends EventTarget implements Agent {
         try {
           const provide = this.#credentials;
           const answer = typeof provide === "function" ? await provide(new Record(words, text).challenge()) : provide;
-          return answer === undefined ? undefined : checkCredentials(answer);
+          return answer === undefined ? undefined : toFields(checkCredentials(answer));
         } catch (error) {
           this.#dispatch("error", localFailure("no-credentials", { reason: textOf(error) }));
           return undefined;
         }
       },
-      guard: (callback) => () => this.#attempt(callback),
-      ignore: () => {},
+      open: (url) => {
+        try {
+          // The package `ws` would keep a process alive for 30 seconds after it; others do not look at it.
+          const socket = new this.#WebSocket(url, "sip", { closeTimeout: 1000 });
+          // Some hosts take an error event that nobody listens to for a fatal error.
+          return Object.assign(socket, { binaryType: "arraybuffer", onerror: () => {} });
+        } catch (error) {
+          return textOf(error);
+        }
+      },
+      guard: (callback) => (event) => this.#attempt(() => callback(event)),
     };
   }
 
@@ -532,10 +526,10 @@ export class PresenceAgent extends EventTarget implements Agent {
   }
 
   /** Publishes the wish as it is while the user is here, or is not. */
-  #publish({ status, note, activities, until }: Publication, refuse?: (failure: Failure) => void): Promise<unknown> {
+  #publish(wish: CorePublication, refuse?: (failure: Failure) => void): Promise<unknown> {
     const input = this.#input;
-    const word = input && status === "available" ? "away" : status;
-    return this.#request((core) => core.publish(word, note, [...activities], until, input), undefined, refuse);
+    const status = input && wish.status === "available" ? "away" : wish.status;
+    return this.#request((core) => core.publish(toFields({ ...wish, status, input })), undefined, refuse);
   }
 
   unpublish(): Promise<void> {
@@ -567,7 +561,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     const last = this.#explanations.get(checkAddress(uri));
     if (last !== undefined) return last;
     const id = this.#source(uri)?.id;
-    const [status, rule, element] = (id === undefined ? undefined : this.#core?.explain(id, uri)) ?? [];
+    const [status, rule, element] = (id === undefined ? undefined : this.#core?.explain(id, uri))?.split("\0") ?? [];
     return Object.freeze({
       status: (status ?? this.snapshot(uri).status) as Explanation["status"],
       rule: rule ?? "no-document",

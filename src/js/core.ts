@@ -1,21 +1,21 @@
 /** The contract between the façade and the wasm class `Core` (`src/wasm/page.rs`). */
 
-/** A user name, and pairs of digest algorithm and hash, or of "" and the password, or of "Bearer" and a token. */
+/** What an agent says who it is with. */
 export interface CoreCredentials {
-  readonly username: string;
-  readonly secret: readonly string[];
+  readonly username?: string;
+  /** A word and a blank before each: none before a password, "Bearer" before a token, the algorithm before a hash. */
+  readonly secret?: readonly string[];
 }
 
 /** What a core is made from: everything checked, every default filled in. */
-export interface CoreOptions {
+export interface CoreOptions extends CoreCredentials {
   readonly servers: readonly string[];
   readonly aor: string;
   readonly displayName: string | undefined;
-  readonly credentials: CoreCredentials | undefined;
   /** Whether {@link CoreHost.askCredentials} is to be called. */
-  readonly asks: boolean;
+  readonly asks: true | undefined;
   readonly authorizationServers: readonly string[];
-  readonly register: boolean;
+  readonly register: true | undefined;
   /** A URN that names this device. */
   readonly instance: string;
   /** Seconds. */
@@ -31,8 +31,23 @@ export interface CoreOptions {
   readonly window: number;
   readonly listServer: string | undefined;
   readonly userAgent: string;
-  readonly trace: boolean;
-  readonly webSocket: unknown;
+}
+
+/** What is to be published. */
+export interface CorePublication {
+  readonly status: string;
+  readonly note: string | undefined;
+  readonly activities: readonly string[];
+  /** Epoch milliseconds. */
+  readonly until: number | undefined;
+  /** 0 if the user is there, the time of the last input if not. */
+  readonly input?: number | undefined;
+}
+
+/** How a value goes to the core: `src/wasm/fields.rs` reads it. */
+export function toFields(value: CoreCredentials | CoreOptions | CorePublication): string {
+  return Object.entries(value).flatMap(([name, given]: [string, unknown]) =>
+    [given ?? []].flat().map((item) => `${name}=${String(item).replaceAll("\0", "")}`)).join("\0");
 }
 
 /** The kinds of events, in the order of `src/wasm/page.rs`. */
@@ -41,10 +56,12 @@ export const enum Kind { State, Connection, Error, Trace, Settled, Fetched, Clos
 /** Who hears of events. No method may throw. */
 export interface CoreHost {
   handle(kind: Kind, id: number, words: Uint32Array, text: string): void;
-  askCredentials(words: Uint32Array, text: string): Promise<CoreCredentials | undefined>;
+  /** Fields of {@link CoreCredentials}. */
+  askCredentials(words: Uint32Array, text: string): Promise<string | undefined>;
+  /** A WebSocket that gives array buffers, or why there is none. */
+  open(url: string): object | string;
   /** `callback`, so that nothing which it throws gets lost. */
-  guard(callback: () => void): () => void;
-  readonly ignore: () => void;
+  guard(callback: (event: unknown) => void): (event: unknown) => void;
 }
 
 /** A presence agent. A verb only tells it; `pump` acts on what was told. */
@@ -56,11 +73,11 @@ export interface Core {
   recall(watch: number): void;
   unwatch(watch: number): void;
   fetch(uri: string): number | undefined;
-  /** `input`: 0 if the user is there, the time of the last input if not. */
-  publish(
-    status: string, note: string | undefined, activities: string[], until: number | undefined, input: number | undefined): number;
+  /** Fields of {@link CorePublication}. */
+  publish(state: string): number;
   unpublish(): number;
-  explain(watch: number, uri: string): string[] | undefined;
+  /** Status, rule and element id. */
+  explain(watch: number, uri: string): string | undefined;
   wake(online: boolean): void;
   restore(text: string): void;
   suspend(): void;
@@ -70,7 +87,8 @@ export interface Core {
   free(): void;
 }
 
-export type CoreConstructor = new (options: CoreOptions, host: CoreHost, seed: Uint8Array) => Core;
+/** `options`: fields of {@link CoreOptions}. */
+export type CoreConstructor = new (options: string, host: CoreHost, seed: Uint8Array) => Core;
 
 /** Loads the wasm module, once for all agents of a page; `source` says where from. Tries again after a failure. */
 export type Load = (source: unknown) => Promise<CoreConstructor>;

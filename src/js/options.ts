@@ -1,5 +1,5 @@
 /** Checks what the application passes. A wrong argument throws a TypeError that names the argument and what to give. */
-import type { CoreCredentials, CoreOptions } from "./core.js";
+import type { CoreCredentials, CoreOptions, CorePublication } from "./core.js";
 import { STATUSES } from "./record.js";
 import type { AgentOptions, AutoAwayOptions, Credentials, PublishOptions, Rates } from "./types.js";
 
@@ -51,20 +51,20 @@ export function checkCredentials(credentials: Credentials): CoreCredentials {
     const { token } = credentials;
     // The b64token of RFC 6750 §2.1.
     if (typeof token !== "string" || !/^[\w.~+/-]+=*$/.test(token)) wrong("credentials: the token must be a bearer token");
-    return { username: "", secret: ["Bearer", token] };
+    return { username: "", secret: [`Bearer ${token}`] };
   }
   const { username } = credentials;
   if (typeof username !== "string" || !/^[^:]+$/.test(username)) wrong("credentials: give a username, without a colon");
   const name = username.normalize();
   if ("password" in credentials) {
     if (typeof credentials.password !== "string") wrong("credentials: the password must be a string");
-    return { username: name, secret: ["", credentials.password.normalize()] };
+    return { username: name, secret: [` ${credentials.password.normalize()}`] };
   }
   if (typeof credentials.ha1 !== "object" || credentials.ha1 === null || Object.keys(credentials.ha1).length === 0) {
     wrong("credentials: give a password, or ha1 with a hash for each algorithm");
   }
   if (!Object.values(credentials.ha1).every((hash) => typeof hash === "string")) wrong("credentials: each ha1 must be a string");
-  return { username: name, secret: Object.entries(credentials.ha1).flat() };
+  return { username: name, secret: Object.entries(credentials.ha1).map((pair) => pair.join(" ")) };
 }
 
 function checkNumber<T>(name: string, value: unknown, least: number, otherwise: T): number | T {
@@ -120,10 +120,6 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
     wrong("server: a sips: address needs a wss: server");
   }
   if (options.displayName !== undefined && typeof options.displayName !== "string") wrong("displayName: give a string");
-  const webSocket = options.webSocket ?? globalThis.WebSocket;
-  if (typeof webSocket !== "function") {
-    wrong("webSocket: this host has no global WebSocket; pass a constructor, such as that of the npm package ws");
-  }
   const { credentials, authorizationServers = [] } = options;
   if (!Array.isArray(authorizationServers) || !authorizationServers.every((url) => /^https:\/\/./i.test(String(url)))) {
     wrong("authorizationServers: give an array of https URLs");
@@ -132,6 +128,7 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
   const linger = checkNumber("linger", options.linger, 0, 2000);
   const window = checkNumber("window", options.window, 1, 16);
   const { listServer } = options;
+  const asks = typeof credentials === "function";
   if (listServer !== undefined && !LIST_SERVER.test(listServer)) {
     wrong(`listServer: give an address such as "sip:rls@example.com", not ${describe(listServer)}`);
   }
@@ -139,10 +136,10 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
     servers,
     aor: options.aor,
     displayName: options.displayName,
-    credentials: credentials === undefined || typeof credentials === "function" ? undefined : checkCredentials(credentials),
-    asks: typeof credentials === "function",
+    ...(credentials === undefined || asks ? {} : checkCredentials(credentials)),
+    asks: asks || undefined,
     authorizationServers,
-    register: options.register === true,
+    register: options.register === true || undefined,
     expires,
     keepAlive: checkNumber("keepAlive", options.keepAlive, 0, undefined),
     route: checkRoute(options.route),
@@ -151,18 +148,7 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
     window,
     listServer,
     userAgent: `sip-presence/${VERSION}`,
-    trace: false,
-    webSocket,
   };
-}
-
-/** What is to be published. */
-export interface Publication {
-  readonly status: PublishOptions["status"];
-  readonly note: string | undefined;
-  readonly activities: readonly string[];
-  /** Epoch milliseconds. */
-  readonly until: number | undefined;
 }
 
 /** Checks the argument of `autoAway`: the milliseconds. */
@@ -171,8 +157,16 @@ export function checkAutoAway({ after }: AutoAwayOptions): number {
   return checkNumber("after", after, 1000, 300_000);
 }
 
+/** The constructor of WebSockets. */
+export function checkWebSocket({ webSocket = globalThis.WebSocket }: AgentOptions): new (...args: unknown[]) => object {
+  if (typeof webSocket !== "function") {
+    wrong("webSocket: this host has no global WebSocket; pass a constructor, such as that of the npm package ws");
+  }
+  return webSocket as new (...args: unknown[]) => object;
+}
+
 /** Checks the argument of `publish`; `until` becomes epoch milliseconds. */
-export function checkPublication(options: PublishOptions): Publication {
+export function checkPublication(options: PublishOptions): CorePublication {
   const words = STATUSES.slice(1);
   if (!words.includes(options?.status)) wrong(`status: give one of ${words.join(", ")}`);
   const { status, note, activities = [] } = options;
@@ -180,7 +174,7 @@ export function checkPublication(options: PublishOptions): Publication {
   if (!Array.isArray(activities) || !activities.every((activity) => typeof activity === "string")) {
     wrong("activities: give an array of strings");
   }
-  const until = options.until === undefined ? undefined : Number(options.until);
+  const until = options.until === undefined ? undefined : Math.trunc(Number(options.until));
   // In 1973 nobody published: such a number is in seconds.
   if (until !== undefined && !(until > 100_000_000_000 && until < 253_402_300_800_000)) {
     wrong("until: give a Date, or epoch milliseconds, not seconds");

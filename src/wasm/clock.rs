@@ -16,7 +16,7 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn now(&self) -> Instant {
-        let (wall, latest) = (instant(js_sys::Date::now()), self.latest.get());
+        let (wall, latest) = (wall(), self.latest.get());
         let mut now = wall + self.ahead.get();
         if now < latest {
             self.ahead.set(latest.since(wall));
@@ -27,8 +27,7 @@ impl Clock {
     }
 }
 
-/// A time of JavaScript, in epoch milliseconds; what is no such time is the epoch.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-pub(super) const fn instant(milliseconds: f64) -> Instant {
-    Instant::from_millis(milliseconds as u64)
+fn wall() -> Instant {
+    Instant::from_millis(js_sys::Date::now() as u64)
 }

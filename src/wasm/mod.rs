@@ -7,6 +7,8 @@
 
 mod clock;
 #[cfg(feature = "page")]
+mod fields;
+#[cfg(feature = "page")]
 mod input;
 #[cfg(feature = "page")]
 pub mod page;

@@ -1,16 +1,15 @@
 //! The class that the JavaScript of a page drives: one [`Agent`], its socket and its timer.
 
-use super::clock::{Clock, instant};
+use super::clock::Clock;
+use super::fields::{config, credentials, publication};
 use super::input::Input;
 use super::record::Record;
 use super::seed;
 use super::socket::{Handlers, Socket, send};
 use super::timer::Timer;
-use crate::agent::{Agent, Challenged, Config, Credentials, Direction, Event, Output, WatchId};
-use crate::presence::{PublishedState, Status, UserInput};
+use crate::agent::{Agent, Challenged, Direction, Event, Output, WatchId};
 use crate::sip::Uri;
-use crate::sip::auth::{Algorithm, Secret};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use core::cell::{Cell, RefCell};
 use js_sys::{Function, JsString, Promise};
 use std::rc::Rc;
@@ -20,67 +19,19 @@ use web_sys::{CloseEvent, MessageEvent};
 
 #[wasm_bindgen]
 extern "C" {
-    /// What an agent is made from; `src/js/core.ts` has the same fields.
-    pub type Options;
-    #[wasm_bindgen(method, getter)]
-    fn servers(this: &Options) -> Vec<String>;
-    #[wasm_bindgen(method, getter)]
-    fn aor(this: &Options) -> String;
-    #[wasm_bindgen(method, getter, js_name = displayName)]
-    fn display_name(this: &Options) -> Option<String>;
-    #[wasm_bindgen(method, getter)]
-    fn credentials(this: &Options) -> Option<Answer>;
-    #[wasm_bindgen(method, getter, js_name = authorizationServers)]
-    fn authorization_servers(this: &Options) -> Vec<String>;
-    /// Whether the host is asked for credentials.
-    #[wasm_bindgen(method, getter)]
-    fn asks(this: &Options) -> bool;
-    #[wasm_bindgen(method, getter)]
-    fn register(this: &Options) -> bool;
-    #[wasm_bindgen(method, getter)]
-    fn instance(this: &Options) -> String;
-    #[wasm_bindgen(method, getter)]
-    fn expires(this: &Options) -> u32;
-    #[wasm_bindgen(method, getter, js_name = keepAlive)]
-    fn keep_alive(this: &Options) -> Option<u32>;
-    #[wasm_bindgen(method, getter)]
-    fn route(this: &Options) -> String;
-    #[wasm_bindgen(method, getter)]
-    fn rates(this: &Options) -> String;
-    #[wasm_bindgen(method, getter)]
-    fn linger(this: &Options) -> u32;
-    #[wasm_bindgen(method, getter)]
-    fn window(this: &Options) -> u32;
-    #[wasm_bindgen(method, getter, js_name = listServer)]
-    fn list_server(this: &Options) -> Option<String>;
-    #[wasm_bindgen(method, getter, js_name = userAgent)]
-    fn user_agent(this: &Options) -> String;
-    #[wasm_bindgen(method, getter)]
-    fn trace(this: &Options) -> bool;
-    #[wasm_bindgen(method, getter, js_name = webSocket)]
-    fn web_socket(this: &Options) -> Function;
-
-    /// Credentials: a user name, and pairs of algorithm and hash, or of an empty text and the password, or of `Bearer` and
-    /// a token.
-    pub type Answer;
-    #[wasm_bindgen(method, getter)]
-    fn username(this: &Answer) -> String;
-    #[wasm_bindgen(method, getter)]
-    fn secret(this: &Answer) -> Vec<String>;
-
-    /// Who hears of events. Neither method may throw.
+    /// Who hears of events. No method may throw.
     pub type Host;
     #[wasm_bindgen(method)]
     fn handle(this: &Host, kind: u32, id: u32, words: &[u32], text: &str);
-    /// Resolves to an [`Answer`], or to undefined.
+    /// Resolves to fields as for [`credentials`], or to undefined.
     #[wasm_bindgen(method, js_name = askCredentials)]
     fn ask_credentials(this: &Host, words: &[u32], text: &str) -> Promise;
+    /// A WebSocket to `url` that gives array buffers, or a text why there is none.
+    #[wasm_bindgen(method)]
+    fn open(this: &Host, url: &str) -> JsValue;
     /// The function, so that nothing which it throws gets lost.
     #[wasm_bindgen(method)]
     fn guard(this: &Host, callback: &Function) -> Function;
-    /// A function that does nothing.
-    #[wasm_bindgen(method, getter)]
-    fn ignore(this: &Host) -> Function;
 }
 
 /// The kinds of events, in the order of `src/js/core.ts`.
@@ -104,7 +55,6 @@ pub struct Core(Rc<Shell>);
 struct Shell {
     agent: RefCell<Agent>,
     host: Host,
-    constructor: Function,
     clock: Clock,
     input: RefCell<Input>,
     socket: RefCell<Option<Socket>>,
@@ -117,12 +67,12 @@ struct Shell {
 
 #[wasm_bindgen]
 impl Core {
-    /// An agent that wants to connect. `seed`: 32 bytes that nobody can guess.
+    /// An agent that wants to connect. `options`: fields, see [`config`]. `seed`: 32 bytes that nobody can guess.
     ///
     /// # Errors
     /// A sentence that names the field of `options` that cannot be used.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: &Options, host: Host, seed: &[u8]) -> Result<Self, String> {
+    pub fn new(options: &str, host: Host, seed: &[u8]) -> Result<Self, String> {
         let config = config(options)?;
         let clock = Clock::default();
         let input = RefCell::new(Input::new(config.limits.message));
@@ -130,7 +80,6 @@ impl Core {
             Agent::new(config, self::seed(seed)?, clock.now()).map_err(|error| error.as_str().to_owned())?;
         let shell = Rc::new(Shell {
             agent: RefCell::new(agent),
-            constructor: options.web_socket(),
             clock,
             input,
             socket: RefCell::new(None),
@@ -176,24 +125,9 @@ impl Core {
         Some(self.0.tell(|agent, now| agent.fetch(&target, now)).0)
     }
 
-    /// Publishes: the number of the request. `until`: epoch milliseconds. `input`: 0 if the user is there, epoch milliseconds
-    /// of the last input if not.
-    pub fn publish(
-        &self,
-        status: &str,
-        note: Option<String>,
-        activities: Vec<String>,
-        until: Option<f64>,
-        input: Option<f64>,
-    ) -> u32 {
-        let status = Status::from_word(status).unwrap_or(Status::Unknown);
-        let until = until.map(instant);
-        let input = input.map(|at| {
-            let last_input = (at > 0.0).then(|| instant(at));
-            UserInput { idle: last_input.is_some(), last_input, threshold: None }
-        });
-        let state = PublishedState { status, activities, note, until, input };
-        self.0.tell(|agent, now| agent.publish(state, now)).0
+    /// Publishes: the number of the request. `state`: fields, see [`publication`].
+    pub fn publish(&self, state: &str) -> u32 {
+        self.0.tell(|agent, now| agent.publish(publication(state), now)).0
     }
 
     /// Withdraws the publication: the number of the request.
@@ -201,10 +135,10 @@ impl Core {
         self.0.tell(Agent::unpublish).0
     }
 
-    /// Status, rule and element id of a watch, or of the member `uri` of a list.
-    pub fn explain(&self, watch: u32, uri: &str) -> Option<Vec<String>> {
+    /// Status, rule and element id of a watch, or of the member `uri` of a list, with U+0000 between them.
+    pub fn explain(&self, watch: u32, uri: &str) -> Option<String> {
         let (status, rule, element) = self.0.agent.borrow().explain(WatchId(watch), uri)?;
-        Some(vec![status.to_owned(), rule.to_owned(), element])
+        Some([status, "\0", rule, "\0", &element].concat())
     }
 
     /// The page is awake, or with `online` the network is back.
@@ -242,16 +176,15 @@ impl Core {
 
 impl Shell {
     fn listen(self: &Rc<Self>) {
+        let guard = |callback: &JsValue| self.host.guard(callback.unchecked_ref());
         let shell = Rc::clone(self);
         let open = Closure::new(move || shell.handle_open());
         let shell = Rc::clone(self);
         let message = Closure::new(move |event: MessageEvent| shell.handle_message(&event));
         let shell = Rc::clone(self);
         let close = Closure::new(move |event: CloseEvent| shell.handle_close(event.code(), &event.reason()));
-        let error = self.host.ignore();
-        self.handlers.replace(Some(Rc::new(Handlers { open, message, close, error })));
+        self.handlers.replace(Some(Rc::new(Handlers::new(open, message, close, guard))));
         let shell = Rc::clone(self);
-        let guard = |tick: &Function| self.host.guard(tick);
         self.timer.replace(Some(Timer::new(move || shell.handle_timer(), guard)));
     }
 
@@ -331,9 +264,10 @@ impl Shell {
 
     fn connect(&self, url: &str) {
         let Some(handlers) = self.handlers.borrow().clone() else { return };
-        match Socket::open(&self.constructor, url, &handlers) {
-            Ok(socket) => drop(self.socket.replace(Some(socket))),
-            Err(reason) => self.tell(|agent, now| agent.handle_disconnected(0, &reason, now)),
+        let opened = self.host.open(url);
+        match opened.as_string() {
+            None => drop(self.socket.replace(Some(Socket::new(opened.unchecked_into(), &handlers)))),
+            Some(reason) => self.tell(|agent, now| agent.handle_disconnected(0, &reason, now)),
         }
     }
 
@@ -391,54 +325,10 @@ impl Shell {
         let promise = self.host.ask_credentials(&record.words, &record.text);
         let shell = Rc::clone(self);
         spawn_local(async move {
-            let answer = JsFuture::from(promise).await.ok().filter(|answer| !answer.is_undefined());
-            let answer = answer.map(|answer| credentials(answer.unchecked_ref()));
+            let answer = JsFuture::from(promise).await.ok().and_then(|answer| answer.as_string());
+            let answer = answer.and_then(|answer| credentials(&answer));
             shell.tell(|agent, now| agent.provide_credentials(challenged.id, answer, now));
             shell.pump();
         });
     }
-}
-
-fn credentials(answer: &Answer) -> (String, Secret) {
-    let mut pairs = answer.secret().into_iter();
-    let mut hashes = Vec::new();
-    while let (Some(algorithm), Some(value)) = (pairs.next(), pairs.next()) {
-        if algorithm.is_empty() {
-            return (answer.username(), Secret::Password(value));
-        }
-        if algorithm == "Bearer" {
-            return (answer.username(), Secret::Token(value));
-        }
-        hashes.extend(Algorithm::from_token(Some(&algorithm)).map(|(algorithm, _)| (algorithm, value)));
-    }
-    (answer.username(), Secret::Ha1(hashes))
-}
-
-fn config(options: &Options) -> Result<Config, String> {
-    let aor = Uri::parse(&options.aor()).map_err(|error| ["aor: ", error.as_str()].concat())?;
-    let mut config = Config::new("", aor);
-    config.servers = options.servers();
-    config.display_name = options.display_name();
-    if let Some(answer) = options.credentials() {
-        let (username, secret) = credentials(&answer);
-        config.credentials = Credentials::Fixed { username, secret };
-    } else if options.asks() {
-        config.credentials = Credentials::Ask;
-    }
-    config.authorization_servers = options.authorization_servers();
-    config.register = options.register();
-    config.instance = options.instance();
-    config.expires = options.expires();
-    config.keep_alive = options.keep_alive();
-    config.route = options.route();
-    config.rates = options.rates();
-    config.linger = Duration::from_millis(u64::from(options.linger()));
-    config.window = usize::try_from(options.window()).unwrap_or(usize::MAX);
-    config.list_server = match options.list_server() {
-        Some(uri) => Some(Uri::parse(&uri).map_err(|error| ["listServer: ", error.as_str()].concat())?),
-        None => None,
-    };
-    config.user_agent = options.user_agent();
-    config.trace = options.trace();
-    Ok(config)
 }

@@ -58,7 +58,9 @@ impl ServerCore {
             pumping: Cell::new(false),
         });
         let own = Rc::clone(&shell);
-        shell.timer.replace(Some(Timer::new(move || own.handle_timer(), Clone::clone)));
+        shell
+            .timer
+            .replace(Some(Timer::new(move || own.handle_timer(), |tick| tick.clone().unchecked_into())));
         Ok(Self(shell))
     }
 

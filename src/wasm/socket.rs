@@ -1,40 +1,51 @@
 //! One WebSocket with sub-protocol `sip` (RFC 7118 §4.1). It is closed when it is dropped, and says nothing after.
 
 use core::str;
-use js_sys::{Array, Function, Reflect};
+use js_sys::Function;
 use wasm_bindgen::prelude::*;
-use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
+use web_sys::{CloseEvent, MessageEvent, WebSocket};
 
 /// The sub-protocol.
 const SIP: &str = "sip";
 
 /// The functions that sockets of one agent call, one socket at a time.
 pub(super) struct Handlers {
-    pub(super) open: Closure<dyn FnMut()>,
-    pub(super) message: Closure<dyn FnMut(MessageEvent)>,
-    pub(super) close: Closure<dyn FnMut(CloseEvent)>,
-    /// Does nothing: a close event follows each error event, and tells more. It outlives the socket, for some hosts
-    /// take an error event that nobody listens to for a fatal error.
-    pub(super) error: Function,
+    open: Function,
+    message: Function,
+    close: Function,
+    _open: Closure<dyn FnMut()>,
+    _message: Closure<dyn FnMut(MessageEvent)>,
+    _close: Closure<dyn FnMut(CloseEvent)>,
+}
+
+impl Handlers {
+    /// `guard` makes of each what is called.
+    pub(super) fn new(
+        open: Closure<dyn FnMut()>,
+        message: Closure<dyn FnMut(MessageEvent)>,
+        close: Closure<dyn FnMut(CloseEvent)>,
+        guard: impl Fn(&JsValue) -> Function,
+    ) -> Self {
+        Self {
+            open: guard(open.as_ref()),
+            message: guard(message.as_ref()),
+            close: guard(close.as_ref()),
+            _open: open,
+            _message: message,
+            _close: close,
+        }
+    }
 }
 
 pub(super) struct Socket(WebSocket);
 
 impl Socket {
-    /// Opens a WebSocket to `url` with this constructor, the host's own or one that the application gave.
-    ///
-    /// # Errors
-    /// What the constructor threw: the URL cannot be used from this page.
-    pub(super) fn open(constructor: &Function, url: &str, handlers: &Handlers) -> Result<Self, String> {
-        let arguments = Array::of2(&url.into(), &SIP.into());
-        let socket: WebSocket =
-            Reflect::construct(constructor, &arguments).map_err(|error| message(&error))?.unchecked_into();
-        socket.set_binary_type(BinaryType::Arraybuffer);
-        socket.set_onopen(Some(handlers.open.as_ref().unchecked_ref()));
-        socket.set_onmessage(Some(handlers.message.as_ref().unchecked_ref()));
-        socket.set_onclose(Some(handlers.close.as_ref().unchecked_ref()));
-        socket.set_onerror(Some(&handlers.error));
-        Ok(Self(socket))
+    /// Listens to a WebSocket that is being opened. Not to its error event: a close event follows, and tells more.
+    pub(super) fn new(socket: WebSocket, handlers: &Handlers) -> Self {
+        socket.set_onopen(Some(&handlers.open));
+        socket.set_onmessage(Some(&handlers.message));
+        socket.set_onclose(Some(&handlers.close));
+        Self(socket)
     }
 
     /// Whether the server selected the sub-protocol.
@@ -66,10 +77,4 @@ impl Drop for Socket {
         self.0.set_onclose(None);
         let _ = self.0.close();
     }
-}
-
-/// The text of something that was thrown.
-fn message(error: &JsValue) -> String {
-    let text = Reflect::get(error, &"message".into()).ok().and_then(|text| text.as_string());
-    text.or_else(|| error.as_string()).unwrap_or_default()
 }

@@ -24,9 +24,9 @@ pub(super) struct Timer {
 
 impl Timer {
     /// A timer that calls `tick`, which is to call [`Self::handle_fired`] first; `guard` makes of it what is called.
-    pub(super) fn new(tick: impl FnMut() + 'static, guard: impl FnOnce(&Function) -> Function) -> Self {
+    pub(super) fn new(tick: impl FnMut() + 'static, guard: impl Fn(&JsValue) -> Function) -> Self {
         let tick = Closure::new(tick);
-        Self { callback: guard(tick.as_ref().unchecked_ref()), _tick: tick, armed: RefCell::new(None) }
+        Self { callback: guard(tick.as_ref()), _tick: tick, armed: RefCell::new(None) }
     }
 
     pub(super) fn handle_fired(&self) {
