@@ -46,6 +46,9 @@ pub struct Config {
     pub user_agent: String,
     /// Whether each message is told as [`super::Event::Trace`].
     pub trace: bool,
+    /// Makes the agent a presence agent: it takes SUBSCRIBEs.
+    #[cfg(feature = "full")]
+    pub audience: Option<super::Audience>,
     /// How large a SIP message may be.
     pub limits: Limits,
     /// How large a presence document may be.
@@ -74,6 +77,8 @@ impl Config {
             watches: 10_000,
             user_agent: String::new(),
             trace: false,
+            #[cfg(feature = "full")]
+            audience: None,
             limits: Limits::default(),
             document_limits: pidf::Limits::default(),
         }

@@ -10,7 +10,7 @@ use crate::presence::multipart::RELATED;
 use crate::sip::{Message, Method, Name, ParseError};
 use crate::time::Instant;
 
-/// The methods that this agent takes.
+/// The methods that an agent takes.
 const ALLOW: &str = "NOTIFY, OPTIONS";
 
 /// Bytes of what is not a message that a trace shows at most.
@@ -29,7 +29,7 @@ impl Agent {
             return;
         }
         if let Method::Other(_) = method {
-            self.answer(request, 501, &[(Name::Allow, ALLOW)]);
+            self.answer(request, 501, &[(Name::Allow, self.allow())]);
             return;
         }
         let mut required: Vec<&str> = request.list(&Name::Require).collect();
@@ -37,22 +37,31 @@ impl Agent {
         if self.subscription_of(request).is_some_and(|id| self.list_of(id).is_some()) {
             required.retain(|tag| *tag != EVENTLIST);
         }
+        // Who a SUBSCRIBE comes from is asked first (RFC 3856 §4).
+        if method == Method::Subscribe && self.is_presence_agent() {
+            required.clear();
+        }
         if !required.is_empty() {
             let unsupported = required.join(", ");
             self.answer(request, 420, &[(Name::Unsupported, &unsupported)]);
             return;
         }
         match method {
+            #[cfg(feature = "full")]
+            Method::Subscribe if self.presentity.is_some() => self.handle_subscribe(request, now),
             Method::Notify => self.handle_notify(request, now),
             Method::Options => {
                 let told = [
-                    (Name::Allow, ALLOW),
+                    (Name::Allow, self.allow()),
                     (Name::Accept, ACCEPT),
                     (Name::AcceptEncoding, "identity"),
                     (Name::AcceptLanguage, "*"),
                     (Name::Supported, SUPPORTED),
+                    #[cfg(feature = "full")]
+                    (Name::AllowEvents, super::audience::EVENTS),
                 ];
-                self.answer(request, 200, &told);
+                let most = if self.is_presence_agent() { told.len() } else { 5 };
+                self.answer(request, 200, &told[..most]);
             }
             Method::Ack
             | Method::Bye
@@ -66,8 +75,24 @@ impl Agent {
             | Method::Register
             | Method::Subscribe
             | Method::Update
-            | Method::Other(_) => self.answer(request, 405, &[(Name::Allow, ALLOW)]),
+            | Method::Other(_) => self.answer(request, 405, &[(Name::Allow, self.allow())]),
         }
+    }
+
+    /// The methods that this agent takes.
+    const fn allow(&self) -> &'static str {
+        if self.is_presence_agent() { "NOTIFY, OPTIONS, SUBSCRIBE" } else { ALLOW }
+    }
+
+    #[cfg(feature = "full")]
+    const fn is_presence_agent(&self) -> bool {
+        self.presentity.is_some()
+    }
+
+    #[cfg(not(feature = "full"))]
+    #[allow(clippy::unused_self)]
+    const fn is_presence_agent(&self) -> bool {
+        false
     }
 
     fn handle_notify(&mut self, request: &Message, now: Instant) {
@@ -145,9 +170,19 @@ impl Agent {
         self.tell(Event::Error(failure));
     }
 
-    fn answer(&mut self, request: &Message, status: u16, headers: &[(Name, &str)]) {
+    pub(super) fn answer(&mut self, request: &Message, status: u16, headers: &[(Name, &str)]) {
         let tag = self.random.token();
-        let mut response = Message::response(request, status, Some(&tag));
+        self.answer_with_tag(request, status, &tag, headers);
+    }
+
+    pub(super) fn answer_with_tag(
+        &mut self,
+        request: &Message,
+        status: u16,
+        tag: &str,
+        headers: &[(Name, &str)],
+    ) {
+        let mut response = Message::response(request, status, Some(tag));
         for (name, value) in headers {
             response.push(name.clone(), *value);
         }

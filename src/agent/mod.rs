@@ -5,6 +5,8 @@
 //! [`Agent::poll_timeout`] and call [`Agent::handle_timeout`] when it fires, earlier or more often does no harm.
 //! May use: `event`, `dialog`, `transaction`, `presence`, `sip`, `random`, `time`.
 
+#[cfg(feature = "full")]
+mod audience;
 mod authentication;
 mod config;
 mod deadlines;
@@ -22,11 +24,13 @@ mod subscriptions;
 mod watch;
 mod watches;
 
+#[cfg(feature = "full")]
+pub use audience::{Audience, Identities};
 pub use config::{Config, ConfigError, Credentials};
 pub use failure::{Failure, FailureCode, FailureSource};
 pub use output::{
-    Cause, ChallengeId, Challenged, ConnectionState, Direction, Event, Output, RequestId, SubscriptionView,
-    View, WatchId, Watching,
+    Cause, ChallengeId, Challenged, ConnectionState, Direction, Event, Output, QuestionId, RequestId,
+    SubscriptionView, View, WatchId, Watching,
 };
 
 use crate::presence::PublishedState;
@@ -35,6 +39,8 @@ use crate::sip::auth::Secret;
 use crate::sip::{EventType, Message, NameAddr, ParseError, Scheme, Uri};
 use crate::time::{Duration, Instant};
 use crate::transaction::{ClientTransactions, Response, T1};
+#[cfg(feature = "full")]
+use audience::Presentity;
 use authentication::Authentication;
 use keep_alive::{Act, KeepAlive};
 use link::Link;
@@ -64,6 +70,8 @@ pub struct Agent {
     parked: Vec<Parked>,
     registration: Option<Registration>,
     publication: Publication,
+    #[cfg(feature = "full")]
+    presentity: Option<Presentity>,
     subscriptions: Subscriptions,
     watches: Watches,
     session: Session,
@@ -102,9 +110,18 @@ impl Agent {
                 registered.params.set(registration::INSTANCE, Some(&instance));
                 registered.params.set(registration::REG_ID, Some("1"));
             }
+            #[cfg(feature = "full")]
+            if config.audience.is_some() {
+                registration::describe(&mut registered);
+            }
             Registration::new(from.clone(), registered, config.expires, &mut random)
         });
         let publication = Publication::new(&config, &from, &mut random);
+        #[cfg(feature = "full")]
+        let presentity = match config.audience.clone() {
+            Some(audience) => Some(Presentity::new(audience, &config.aor.host, &mut random, now)),
+            None => None,
+        };
         let link = Link::new(config.servers.clone(), now);
         let mut agent = Self {
             random,
@@ -115,6 +132,8 @@ impl Agent {
             parked: Vec::new(),
             registration,
             publication,
+            #[cfg(feature = "full")]
+            presentity,
             subscriptions: Subscriptions::default(),
             watches: Watches::default(),
             session: Session::default(),
@@ -144,6 +163,8 @@ impl Agent {
         self.keep_alive.handle_connected(&mut self.random, now);
         self.tell(Event::Connection(ConnectionState::Online));
         self.run(now);
+        #[cfg(feature = "full")]
+        self.regain_watchers(now);
     }
 
     /// One WebSocket message arrived, text or binary.
@@ -194,7 +215,15 @@ impl Agent {
             parked.jobs.clear();
         }
         // The machines are told one by one below; the transactions have nobody else to tell.
-        drop(self.transactions.handle_disconnected());
+        #[allow(unused_variables)]
+        for job in self.transactions.handle_disconnected() {
+            #[cfg(feature = "full")]
+            if let requests::Owner::Watcher(package, id) = job.owner {
+                self.miss_notify(package, id);
+            }
+        }
+        #[cfg(feature = "full")]
+        self.lose_watchers();
         self.keep_alive.handle_disconnected();
         self.session.handle_disconnected();
         self.part(false);
@@ -258,6 +287,8 @@ impl Agent {
         }
         self.time_out_subscriptions(now);
         self.time_out_watches(now);
+        #[cfg(feature = "full")]
+        self.time_out_watchers(now);
         self.run(now);
     }
 
@@ -313,6 +344,8 @@ impl Agent {
         } else {
             self.publication.publish(request, &state, now);
             self.tell_pause();
+            #[cfg(feature = "full")]
+            self.handle_own_change(now);
             self.run(now);
         }
         request
@@ -326,6 +359,8 @@ impl Agent {
         } else {
             self.publication.unpublish(request);
             self.tell_pause();
+            #[cfg(feature = "full")]
+            self.handle_own_change(now);
             self.run(now);
         }
         request
@@ -373,6 +408,8 @@ impl Agent {
         self.closing = Some(now + CLOSING);
         self.parked.clear();
         self.leave_all();
+        #[cfg(feature = "full")]
+        self.leave_watchers(now);
         self.publication.publisher.leave();
         if let Some(registration) = &mut self.registration {
             registration.leave();
@@ -408,6 +445,8 @@ impl Agent {
 
     /// Sends whatever is ready, while the connection and the window allow it.
     fn run(&mut self, now: Instant) {
+        #[cfg(feature = "full")]
+        self.share_news(now);
         if self.link.is_online() {
             self.send_letters(now);
             if let Some(register) = self.registration.as_mut().and_then(|r| r.next_request(&mut self.random))
@@ -502,6 +541,8 @@ impl Agent {
             (self.subscriptions.poll_timeout(), "SUBSCRIBE"),
             (self.watches.poll_timeout(), "watch"),
             (self.session.poll_timeout(), "session"),
+            #[cfg(feature = "full")]
+            (self.presentity.as_ref().and_then(Presentity::poll_timeout), "watchers"),
         ]
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))

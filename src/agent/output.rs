@@ -19,6 +19,10 @@ pub struct RequestId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChallengeId(pub u32);
 
+/// A question what a watcher gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct QuestionId(pub u32);
+
 /// One thing to do.
 #[derive(Clone, Debug)]
 pub enum Output {
@@ -79,6 +83,20 @@ pub enum Event {
         /// What was learnt, or why nothing.
         result: Result<Rc<View>, Failure>,
     },
+    /// Somebody wants to watch, and nothing is said about them. Answer with `Agent::answer_question` before anything
+    /// else happens, or the watcher is told that it is pending.
+    #[cfg(feature = "full")]
+    Asked {
+        /// To be given back with the answer.
+        question: QuestionId,
+        /// The proved address.
+        uri: String,
+        /// What the watcher calls itself.
+        display: Option<String>,
+    },
+    /// Who watches, all of them.
+    #[cfg(feature = "full")]
+    Watchers(Vec<crate::event::watchers::Row>),
     /// What [`super::Agent::restore`] is to be given at the next load of this tab; "" for nothing. It holds no password.
     Session(String),
     /// [`super::Agent::close`] is done. After it comes only the answer, [`super::FailureCode::Closed`], to each `watch`,

@@ -14,6 +14,9 @@ pub(super) struct Publication {
     /// Part of every element id, so that those of two devices differ (Kamailio merges equal ones).
     device: String,
     last_timestamp: Instant,
+    /// What is published, also where no server takes it.
+    #[cfg(feature = "full")]
+    pub(super) document: Option<crate::presence::Presence>,
 }
 
 impl Publication {
@@ -35,7 +38,15 @@ impl Publication {
             entity: config.aor.text(),
             device,
             last_timestamp: Instant::default(),
+            #[cfg(feature = "full")]
+            document: None,
         }
+    }
+
+    /// Part of every element id.
+    #[cfg(feature = "full")]
+    pub(super) fn device(&self) -> &str {
+        &self.device
     }
 
     /// Wishes `state` to be published. No two documents carry one timestamp (RFC 3863 §4.1.7).
@@ -43,12 +54,16 @@ impl Publication {
         self.last_timestamp = now.max(self.last_timestamp + Duration::from_millis(1));
         let document = state.document(&self.entity, &self.device, self.last_timestamp);
         let generation = self.publisher.publish(pidf::write(&document).into_bytes());
+        #[cfg(feature = "full")]
+        self.document.replace(document);
         self.waiting.push((request, generation));
     }
 
     /// Wishes nothing to be published.
     pub(super) fn unpublish(&mut self, request: RequestId) {
         let generation = self.publisher.unpublish();
+        #[cfg(feature = "full")]
+        self.document.take();
         self.waiting.push((request, generation));
     }
 

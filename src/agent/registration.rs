@@ -37,6 +37,14 @@ pub(super) struct Registration {
 /// The extensions that each request offers (RFC 5626 §4.3, RFC 5627 §4.4).
 pub(super) const SUPPORTED: &str = "outbound, gruu";
 
+/// Says in a Contact what the agent takes, so that a server can leave subscriptions to it (RFC 3840 §10.2,
+/// RFC 3856 §6.11.2).
+#[cfg(feature = "full")]
+pub(super) fn describe(contact: &mut NameAddr) {
+    contact.params.set("methods", Some("\"SUBSCRIBE,NOTIFY,OPTIONS\""));
+    contact.params.set("events", Some("\"presence\""));
+}
+
 /// A request of `method` to the server itself, outside any dialog.
 pub(super) fn to_server(
     method: Method,

@@ -20,6 +20,9 @@ pub(super) enum Owner {
     Subscription(SubscriptionId),
     /// See `session.rs`.
     Letter,
+    /// A NOTIFY.
+    #[cfg(feature = "full")]
+    Watcher(super::audience::Package, crate::event::watchers::WatcherId),
 }
 
 /// A request in an open transaction.
@@ -72,13 +75,30 @@ impl Agent {
         self.send(Owner::Letter, request, Attempt::default(), now);
     }
 
+    #[cfg(feature = "full")]
+    pub(super) fn send_notify(
+        &mut self,
+        package: super::audience::Package,
+        id: crate::event::watchers::WatcherId,
+        request: Message,
+        now: Instant,
+    ) {
+        self.send(Owner::Watcher(package, id), request, Attempt::default(), now);
+    }
+
     /// Puts on what every request has, and opens its transaction.
     fn send(&mut self, owner: Owner, mut request: Message, attempt: Attempt, now: Instant) {
         // A dialog has a route set of its own, even if that is empty (RFC 3261 §12.1).
         if !self.config.route.is_empty() && request.to().is_ok_and(|to| to.tag().is_none()) {
             request.set(Name::Route, self.config.route.clone());
         }
-        if let Owner::Subscription(_) = owner {
+        let forms_dialog = match owner {
+            Owner::Subscription(_) => true,
+            #[cfg(feature = "full")]
+            Owner::Watcher(..) => true,
+            Owner::Publication | Owner::Registration | Owner::Letter => false,
+        };
+        if forms_dialog {
             let mut contact = self.gruu(now).map_or_else(|| self.contact.text(), str::to_owned);
             // Who is asked over TLS is to answer over TLS (RFC 3261 §8.1.1.8).
             let secure = request.request_uri().is_some_and(Uri::is_secure)
@@ -152,6 +172,8 @@ impl Agent {
                 next
             }
             Owner::Letter => self.session.next(job.request.call_id()),
+            #[cfg(feature = "full")]
+            Owner::Watcher(package, id) => self.renotify(package, id, &job.request),
         };
         if let Some(next) = next {
             self.send(job.owner, next, job.attempt, now);
@@ -206,6 +228,8 @@ impl Agent {
                 self.handle_subscription(id, job, update, Some(response), code, now);
             }
             Owner::Letter => self.session.settle(&job.request),
+            #[cfg(feature = "full")]
+            Owner::Watcher(package, id) => self.handle_notified(package, id, Some(response), now),
         }
     }
 
@@ -223,6 +247,8 @@ impl Agent {
                 self.handle_subscription(id, job, update, None, None, now);
             }
             Owner::Letter => self.session.settle(&job.request),
+            #[cfg(feature = "full")]
+            Owner::Watcher(package, id) => self.handle_notified(package, id, None, now),
         }
     }
 
@@ -247,6 +273,14 @@ impl Agent {
                 }
             }
             publisher::Update::Failed { generation, why, retry_at } => {
+                // Where no server takes publications, this page is still its own presence agent.
+                #[cfg(feature = "full")]
+                if self.presentity.is_some() && matches!(why, Why::Refused(404 | 405 | 489 | 501)) {
+                    for request in self.publication.settle(generation) {
+                        self.tell(Event::Published { request, result: Ok(()) });
+                    }
+                    return;
+                }
                 let code = code.unwrap_or(match why {
                     Why::Refused(status) => refusal(status),
                     Why::NoAnswer => FailureCode::Timeout,

@@ -111,6 +111,8 @@ impl Agent {
             return;
         }
         let first = self.session.letters.len();
+        #[cfg(feature = "full")]
+        self.leave_watchers(now);
         self.part(true);
         if self.link.is_online() {
             for at in first..self.session.letters.len() {

@@ -10,6 +10,7 @@ pub mod publisher;
 mod rates;
 pub mod subscriber;
 mod targets;
+pub mod watchers;
 
 pub use backoff::Backoff;
 pub use compositor::Compositor;
@@ -17,3 +18,4 @@ pub use notifier::Notifier;
 pub use partial::Partial;
 pub use publisher::Publisher;
 pub use subscriber::Subscriber;
+pub use watchers::{Decision, Watchers};

@@ -58,6 +58,12 @@ impl Partial {
         self.told = None;
     }
 
+    /// Whether a NOTIFY with a document that changes build on is on its way.
+    #[must_use]
+    pub const fn is_in_flight(&self) -> bool {
+        self.in_flight
+    }
+
     /// A SUBSCRIBE says what is taken; it came over another connection than the last if `anew`.
     pub fn handle_subscribe(&mut self, subscribe: &Message, anew: bool) {
         self.wanted = is_preferred(subscribe, self.forms);

@@ -15,7 +15,7 @@ pub mod pidf;
 pub mod published;
 pub mod rlmi;
 pub mod status;
-mod table;
+pub mod table;
 mod vocabulary;
 pub mod winfo;
 mod xml;

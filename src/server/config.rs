@@ -1,5 +1,6 @@
 //! What a presence server is made from: plain data, read from JSON.
 
+use crate::event::Decision;
 use crate::presence::AttributeName;
 use crate::presence::filter::{Attributes, Detail, Transformations};
 use crate::sip::auth::{Algorithm, Secret};
@@ -82,20 +83,6 @@ impl User {
             ),
         }
     }
-}
-
-/// What a watcher gets (RFC 5025 §3.2.1), from least to most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Decision {
-    /// Refused.
-    Block,
-    /// Waits until the presentity decides.
-    Confirm,
-    /// Sees the presentity offline, whatever is true.
-    PoliteBlock,
-    /// Sees what is published.
-    Allow,
 }
 
 /// Who may watch whom.

@@ -13,7 +13,8 @@ mod forward;
 mod presence;
 mod registrar;
 
-pub use config::{Config, ConfigError, Decision, Limits, Rule, Rules, User};
+pub use crate::event::Decision;
+pub use config::{Config, ConfigError, Limits, Rule, Rules, User};
 
 use crate::event::Compositor;
 use crate::presence::{PIDF, Presence};

@@ -4,12 +4,16 @@
 
 pub mod mutation;
 pub mod page;
+#[cfg(feature = "full")]
+pub mod presentity;
 #[cfg(feature = "server")]
 pub mod scene;
 #[cfg(feature = "server")]
 pub mod world;
 
 pub use page::Page;
+#[cfg(feature = "full")]
+pub use presentity::Presentity;
 #[cfg(feature = "server")]
 pub use scene::Scene;
 #[cfg(feature = "server")]

@@ -131,6 +131,11 @@ impl Page {
         self.drain();
     }
 
+    /// Takes the outputs of what the test has done with the agent by itself.
+    pub fn drain_now(&mut self) {
+        self.drain();
+    }
+
     fn drain(&mut self) {
         while let Some(output) = self.agent.poll() {
             match output {

@@ -1,0 +1,300 @@
+//! The page as presence agent: it takes SUBSCRIBEs for its own user, and says who sees what (RFC 3856 §6.6, §6.7;
+//! RFC 3857; RFC 5025 §3.2.1).
+//!
+//! ```text
+//!   SUBSCRIBE ──> who is it? ──> is it said what they get? ──yes──> answer, NOTIFY
+//!                    │ 401                │ no
+//!                                         └──> ask the application: at once ──> the same
+//!                                                                   later ────> 200, pending; then what is decided
+//! ```
+//!
+//! A request is checked in this order: dialog (481) or address (404), identity (401), Require (420), package (489),
+//! body (415), Accept (406), length of life (423), policy (403). May use: `event`, `presence`, `sip`, `random`, `time`.
+
+mod documents;
+mod identity;
+mod requests;
+mod winfo;
+
+pub use identity::Identities;
+
+use super::{Agent, Event, Output};
+use crate::event::partial::Forms;
+use crate::event::watchers::{Limits, Notice, Row, WatcherId};
+use crate::event::{Decision, Watchers};
+use crate::presence::partial::{self, PIDF_DIFF};
+use crate::presence::{PIDF, winfo as watcherinfo};
+use crate::random::Random;
+use crate::sip::auth::{Algorithm, Verifier};
+use crate::sip::{Message, Name, Reason, Uri};
+use crate::time::{Duration, Instant, earliest};
+use litemap::LiteMap;
+use requests::Question;
+use std::collections::BTreeMap;
+use winfo::Table;
+
+/// Partial presence (RFC 5262).
+const PRESENCE: Forms =
+    Forms { whole: PIDF, changes: PIDF_DIFF, full: partial::full, produce: partial::produce };
+/// Watcher information has one form for both, and says inside which it is.
+const WINFO: Forms =
+    Forms { whole: watcherinfo::WATCHERINFO, changes: "", full: |_, _| None, produce: |_, _, _| None };
+
+/// Policies and answers that are remembered at most.
+const MOST_POLICIES: usize = 10_000;
+
+/// The packages of a SUBSCRIBE, and of the NOTIFYs for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Package {
+    Presence,
+    Winfo,
+}
+
+/// Who may ask for this user's presence, and how it is known who they are.
+#[derive(Clone, Debug)]
+pub struct Audience {
+    /// How it is known who a watcher is.
+    pub identities: Identities,
+    /// How many watchers are too many.
+    pub limits: Limits,
+    /// Shortest life of a subscription, in seconds.
+    pub min_expires: u32,
+    /// Longest life, in seconds.
+    pub max_expires: u32,
+    /// Between two notifications of changes to one watcher, at least (RFC 3856 §6.10).
+    pub interval: Duration,
+    /// How long a nonce is good.
+    pub nonce_lifetime: Duration,
+}
+
+impl Audience {
+    /// The defaults.
+    #[must_use]
+    pub fn new(identities: Identities) -> Self {
+        Self {
+            identities,
+            limits: Limits::default(),
+            min_expires: 60,
+            max_expires: 3600,
+            interval: Duration::from_secs(5),
+            nonce_lifetime: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What somebody gets, and since when.
+#[derive(Clone, Copy)]
+struct Policy {
+    decision: Decision,
+    since: Instant,
+}
+
+/// The presence agent of a page.
+pub(super) struct Presentity {
+    audience: Audience,
+    verifier: Verifier,
+    watchers: Watchers,
+    /// The user's own subscriptions to who watches.
+    winfo: Watchers,
+    tables: BTreeMap<WatcherId, Table>,
+    /// By address.
+    policies: LiteMap<String, Policy>,
+    /// Answers that came when the watcher was gone: for its next SUBSCRIBE.
+    answers: LiteMap<String, Decision>,
+    questions: Vec<Question>,
+    /// What the application was told last of who watches is not true any more.
+    changed: bool,
+    listened_to: bool,
+    /// Nothing was published before.
+    offline_since: Instant,
+}
+
+impl Presentity {
+    pub(super) fn new(audience: Audience, realm: &str, random: &mut Random, now: Instant) -> Self {
+        let secret = [random.token(), random.token()].concat();
+        let algorithms = vec![Algorithm::Sha256, Algorithm::Md5];
+        Self {
+            verifier: Verifier::new(realm.to_owned(), secret, algorithms, audience.nonce_lifetime),
+            watchers: Watchers::new(&PRESENCE, audience.limits),
+            winfo: Watchers::new(&WINFO, Limits { watchers: 20, of_one: 20, ..audience.limits }),
+            audience,
+            tables: BTreeMap::new(),
+            policies: LiteMap::new(),
+            answers: LiteMap::new(),
+            questions: Vec::new(),
+            changed: false,
+            listened_to: false,
+            offline_since: now,
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let questions = self.questions.iter().filter_map(Question::poll_timeout).min();
+        earliest(earliest(self.watchers.poll_timeout(), self.winfo.poll_timeout()), questions)
+    }
+
+    const fn set(&mut self, package: Package) -> &mut Watchers {
+        match package {
+            Package::Presence => &mut self.watchers,
+            Package::Winfo => &mut self.winfo,
+        }
+    }
+}
+
+impl Agent {
+    /// From now on `uri` gets this, whatever the application would answer; those who watch already at once.
+    pub fn set_policy(&mut self, uri: &Uri, decision: Decision, now: Instant) {
+        let uri = uri.address_of_record();
+        let Some(presentity) = &mut self.presentity else { return };
+        if presentity.policies.len() < MOST_POLICIES || presentity.policies.contains_key(&uri) {
+            presentity.policies.insert(uri.clone(), Policy { decision, since: now });
+        }
+        presentity.answers.remove(&uri);
+        let notices = presentity.watchers.decide("", &uri, decision, now);
+        self.tell_watchers(Package::Presence, &notices, None, now);
+        self.run(now);
+    }
+
+    /// Who watches, now and on each change from now on, by [`Event::Watchers`].
+    pub fn listen(&mut self) {
+        let Some(presentity) = &mut self.presentity else { return };
+        presentity.listened_to = true;
+        presentity.changed = true;
+        self.tell_list();
+    }
+
+    /// Who watches.
+    #[must_use]
+    pub fn watchers(&self) -> Vec<Row> {
+        self.presentity.iter().flat_map(|presentity| presentity.watchers.rows()).collect()
+    }
+
+    /// Something else is published, or nothing.
+    pub(super) fn handle_own_change(&mut self, now: Instant) {
+        let is_published = self.publication.document.is_some();
+        let Some(presentity) = &mut self.presentity else { return };
+        if !is_published {
+            presentity.offline_since = now;
+        }
+        let notices = presentity.watchers.handle_change("", now);
+        self.tell_watchers(Package::Presence, &notices, None, now);
+    }
+
+    pub(super) fn time_out_watchers(&mut self, now: Instant) {
+        self.time_out_questions(now);
+        for package in [Package::Presence, Package::Winfo] {
+            let Some(presentity) = &mut self.presentity else { return };
+            let notices = presentity.set(package).handle_timeout(now);
+            self.tell_watchers(package, &notices, None, now);
+        }
+    }
+
+    /// Ends all subscriptions: the watchers may look for another presence agent (RFC 6665 §4.1.3).
+    pub(super) fn leave_watchers(&mut self, now: Instant) {
+        for package in [Package::Presence, Package::Winfo] {
+            let Some(presentity) = &mut self.presentity else { return };
+            presentity.questions.clear();
+            let notices = presentity.set(package).end(&Reason::Deactivated, None);
+            self.tell_watchers(package, &notices, None, now);
+            self.share_news(now);
+        }
+    }
+
+    /// The NOTIFYs whose transactions were lost with the connection are sent again over the next.
+    pub(super) fn miss_notify(&mut self, package: Package, id: WatcherId) {
+        if let Some(presentity) = &mut self.presentity {
+            presentity.set(package).miss(id);
+        }
+    }
+
+    pub(super) fn lose_watchers(&mut self) {
+        if let Some(presentity) = &mut self.presentity {
+            presentity.watchers.handle_disconnected();
+            presentity.winfo.handle_disconnected();
+        }
+    }
+
+    /// The connection is back.
+    pub(super) fn regain_watchers(&mut self, now: Instant) {
+        for package in [Package::Presence, Package::Winfo] {
+            let Some(presentity) = &mut self.presentity else { return };
+            let notices = presentity.set(package).handle_connected();
+            self.tell_watchers(package, &notices, None, now);
+        }
+    }
+
+    /// Sends what is due; `subscribe` is the request that it follows.
+    fn tell_watchers(
+        &mut self,
+        package: Package,
+        notices: &[Notice],
+        subscribe: Option<&Message>,
+        now: Instant,
+    ) {
+        for notice in notices {
+            let document = self.document(package, notice, now);
+            let online = self.link.is_online();
+            let Some(presentity) = &mut self.presentity else { return };
+            let Some((_, mut notify)) = presentity.set(package).tell(notice, document, subscribe, now) else {
+                continue;
+            };
+            if package == Package::Winfo && notice.end.is_some() {
+                presentity.tables.remove(&notice.id);
+            }
+            if online {
+                notify.push(Name::AllowEvents, EVENTS);
+                self.send_notify(package, notice.id, notify, now);
+            } else {
+                presentity.set(package).miss(notice.id);
+            }
+        }
+    }
+
+    /// The final response to a NOTIFY, `None` for none in time.
+    pub(super) fn handle_notified(
+        &mut self,
+        package: Package,
+        id: WatcherId,
+        response: Option<&Message>,
+        now: Instant,
+    ) {
+        let Some(presentity) = &mut self.presentity else { return };
+        let notice = presentity.set(package).handle_answer(id, response, now);
+        self.tell_watchers(package, notice.as_slice(), None, now);
+    }
+
+    /// A NOTIFY once more, with the next CSeq.
+    pub(super) fn renotify(&mut self, package: Package, id: WatcherId, notify: &Message) -> Option<Message> {
+        let number = self.presentity.as_mut()?.set(package).next_sequence(id)?;
+        Some(crate::dialog::retry(notify, number))
+    }
+
+    /// Tells the changes of rows to those who watch the watchers, and to the application.
+    pub(super) fn share_news(&mut self, now: Instant) {
+        let Some(presentity) = &mut self.presentity else { return };
+        let news = presentity.watchers.news();
+        // Nobody watches who watches the watchers.
+        drop(presentity.winfo.news());
+        if news.is_empty() {
+            return;
+        }
+        presentity.changed = true;
+        for table in presentity.tables.values_mut() {
+            table.note(&news);
+        }
+        let notices = presentity.winfo.handle_change("", now);
+        self.tell_watchers(Package::Winfo, &notices, None, now);
+        self.tell_list();
+    }
+
+    fn tell_list(&mut self) {
+        let Some(presentity) = &mut self.presentity else { return };
+        if presentity.listened_to && core::mem::take(&mut presentity.changed) {
+            let rows = presentity.watchers.rows().collect();
+            self.outputs.push_back(Output::Event(Event::Watchers(rows)));
+        }
+    }
+}
+
+/// The packages that are served.
+pub(super) const EVENTS: &str = "presence, presence.winfo";

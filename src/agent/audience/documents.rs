@@ -1,0 +1,71 @@
+//! What watchers are shown. Who is blocked politely sees what everybody sees of a user who has published nothing.
+
+use super::{Package, Presentity};
+use crate::agent::Agent;
+use crate::event::watchers::{Content, Notice};
+use crate::presence::{Basic, Component, Contact, Presence, pidf};
+use crate::time::Instant;
+
+impl Agent {
+    /// The document of a NOTIFY, whole.
+    pub(super) fn document(&mut self, package: Package, notice: &Notice, now: Instant) -> Option<String> {
+        if package == Package::Winfo {
+            return self.watcher_information(notice, now);
+        }
+        let presentity = self.presentity.as_ref()?;
+        let (uri, entity) = presentity.watchers.who(notice.id)?;
+        let published = match notice.content {
+            Content::Nothing => return None,
+            Content::Polite => None,
+            Content::Real => self.publication.document.as_ref(),
+        };
+        let document = match published {
+            Some(published) => shown(published, entity),
+            None => {
+                let since = match notice.content {
+                    Content::Polite => presentity.polite_since(uri),
+                    Content::Nothing | Content::Real => presentity.offline_since,
+                };
+                offline(entity, self.publication.device(), since)
+            }
+        };
+        Some(pidf::write(&document))
+    }
+}
+
+impl Presentity {
+    /// Since when somebody who is blocked politely sees the user offline: it looks as if they had gone then.
+    fn polite_since(&self, uri: &str) -> Instant {
+        self.policies.get(uri).map_or(self.offline_since, |policy| policy.since)
+    }
+}
+
+/// What is published, for the address that was asked for. Where it says no more than that the user is offline, nothing
+/// tells it from [`offline`].
+fn shown(published: &Presence, entity: &str) -> Presence {
+    let mut document = published.clone();
+    document.entity = entity.to_owned();
+    let closed = document.tuples.iter().all(|tuple| tuple.basic == Some(Basic::Closed));
+    for tuple in &mut document.tuples {
+        if let Some(contact) = &mut tuple.contact {
+            contact.uri = entity.to_owned();
+        }
+    }
+    document.persons.retain(|person| !closed || says_something(person));
+    document
+}
+
+fn says_something(person: &Component) -> bool {
+    !person.attributes.is_empty() || !person.notes.is_empty()
+}
+
+fn offline(entity: &str, device: &str, since: Instant) -> Presence {
+    let tuple = Component {
+        id: ["t", device].concat(),
+        basic: Some(Basic::Closed),
+        contact: Some(Contact { uri: entity.to_owned(), priority: None }),
+        timestamp: Some(since),
+        ..Component::default()
+    };
+    Presence { entity: entity.to_owned(), tuples: vec![tuple], ..Presence::default() }
+}

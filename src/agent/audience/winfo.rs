@@ -1,0 +1,65 @@
+//! Watcher information (RFC 3857, RFC 3858): who watches, for the user's own subscriptions to that.
+
+use crate::agent::Agent;
+use crate::event::partial::Next;
+use crate::event::watchers::{Content, Notice, Row};
+use crate::presence::table::Head;
+use crate::presence::winfo::{Watcher, WatcherInfo, write};
+use crate::time::Instant;
+use litemap::LiteMap;
+
+/// What one subscription has been told.
+#[derive(Default)]
+pub(super) struct Table {
+    /// Of the next document (RFC 3858 §3).
+    version: u32,
+    /// Rows that changed since the last document, by number.
+    changed: LiteMap<u32, Row>,
+}
+
+impl Table {
+    pub(super) fn note(&mut self, rows: &[Row]) {
+        for row in rows {
+            self.changed.insert(row.id.0, row.clone());
+        }
+    }
+}
+
+impl Agent {
+    /// Everything after a SUBSCRIBE, otherwise what changed (RFC 3857 §4.3).
+    pub(super) fn watcher_information(&mut self, notice: &Notice, now: Instant) -> Option<String> {
+        let resource = self.config.aor.to_string();
+        let presentity = self.presentity.as_mut()?;
+        let table = presentity.tables.get_mut(&notice.id)?;
+        let changed = core::mem::take(&mut table.changed);
+        // An end that nobody has asked for brings what is not told yet.
+        let asked = notice.content != Content::Nothing;
+        if !asked && changed.is_empty() {
+            return None;
+        }
+        let full = asked && notice.next == Next::Whole;
+        let rows: Vec<Row> = match full {
+            true => presentity.watchers.rows().collect(),
+            false => changed.values().cloned().collect(),
+        };
+        let head = Head { version: table.version, full };
+        table.version = table.version.saturating_add(1);
+        let watchers = rows.into_iter().map(|row| described(row, &resource, now)).collect();
+        Some(write(&WatcherInfo { head, watchers }))
+    }
+}
+
+fn described(row: Row, resource: &str, now: Instant) -> Watcher {
+    Watcher {
+        resource: resource.to_owned(),
+        package: "presence".to_owned(),
+        id: ["w", &row.id.0.to_string()].concat(),
+        uri: row.uri,
+        status: row.status.as_str().to_owned(),
+        event: row.cause.as_str().to_owned(),
+        display_name: row.display,
+        lang: None,
+        expiration: row.expires.map(|at| at.since(now).as_secs()),
+        duration_subscribed: Some(now.since(row.since).as_secs()),
+    }
+}
