@@ -160,7 +160,7 @@ fn a_message_is_framed_by_its_length_and_never_in_chunks() {
     let (mut page, id, subscribe) = Page::watching();
     let mut notify =
         notification(&subscribe, "server-tag", 500, "active;expires=600", &pidf(BOB, "busy", ""));
-    notify.push(Name::Other("Transfer-Encoding".to_owned()), "chunked");
+    notify.push(Name::Other("Transfer-Encoding".into()), "chunked");
     assert_eq!(page.deliver(&notify), 200);
     assert_eq!(page.view(id).summary.status, Status::Busy);
     let sent = String::from_utf8(subscribe.to_bytes()).unwrap();

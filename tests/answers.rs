@@ -62,8 +62,8 @@ fn a_method_that_is_not_taken_is_refused_at_once_and_for_good() {
         (Method::Register, 405),
         (Method::Subscribe, 405),
         (Method::Update, 405),
-        (Method::Other("FOO".to_owned()), 501),
-        (Method::Other("notify".to_owned()), 501),
+        (Method::Other("FOO".into()), 501),
+        (Method::Other("notify".into()), 501),
     ] {
         for inside in [true, false] {
             let request = request(&subscribe, method.clone(), inside);

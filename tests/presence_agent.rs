@@ -101,7 +101,7 @@ fn a5_nobody_knows_of_a_watcher_that_does_not_say_who_it_is() {
     // 3856-6.6.1-a 3856-6.6.1-b 3856-9.6-a 3857-6.1-a 6665-4.2.1.3-a 3856-4-b
     let mut scene = Presentity::new();
     scene.decide(BOB, Decision::Block);
-    let asserted = Name::Other("P-Asserted-Identity".to_owned());
+    let asserted = Name::Other("P-Asserted-Identity".into());
     for expires in [600, 0] {
         let mut request = scene.subscribe(BOB, expires);
         request.remove(&asserted);

@@ -121,7 +121,8 @@ impl Config {
 
 /// Whether a URL leads to this machine. One with a user name in it is not looked at.
 fn is_loopback(url: &str) -> bool {
-    let rest = |host| url.strip_prefix(host).is_some_and(|rest| rest.starts_with([':', '/']));
+    let rest =
+        |host| url.strip_prefix(host).is_some_and(|rest| matches!(rest.bytes().next(), Some(b':' | b'/')));
     ["ws://127.0.0.1", "ws://localhost", "ws://[::1]"].into_iter().any(rest) && !url.contains('@')
 }
 

@@ -7,6 +7,7 @@ use super::watches::{ACCEPT, is_read};
 use super::{Agent, Direction, Event, Failure, FailureCode, Output};
 use crate::decimal::decimal;
 use crate::presence::multipart::RELATED;
+use crate::sip::message::push_lossy;
 use crate::sip::{Message, Method, Name, ParseError};
 use crate::time::Instant;
 
@@ -199,6 +200,7 @@ impl Agent {
 fn glimpse(bytes: &[u8]) -> String {
     let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).find(|line| !line.is_empty());
     let line = line.and_then(|line| line.split(|byte| *byte == b':').next()).unwrap_or_default();
-    let line = String::from_utf8_lossy(line.get(..GLIMPSE).unwrap_or(line));
-    [&line, "\r\n\r\n(malformed: ", &decimal(bytes.len() as u64), " bytes)"].concat()
+    let mut text = String::new();
+    push_lossy(line.get(..GLIMPSE).unwrap_or(line), &mut text);
+    [&text, "\r\n\r\n(malformed: ", &decimal(bytes.len() as u64), " bytes)"].concat()
 }

@@ -11,6 +11,7 @@
 //!                                           └──10 s──> the connection has failed
 //! ```
 
+use crate::decimal::small_number;
 use crate::random::Random;
 use crate::sip::{Message, Name};
 use crate::time::{Duration, Instant, earliest};
@@ -88,8 +89,8 @@ impl KeepAlive {
 
     /// The registrar has taken our contact: what it says of keep-alives holds until the next time (RFC 6223 §4.2.2).
     pub(super) fn handle_registered(&mut self, response: &Message, random: &mut Random, now: Instant) {
-        let timer = response.header(&Name::FlowTimer).and_then(|seconds| seconds.parse().ok());
-        let keep = || response.via().ok()?.params.value("keep")?.parse().ok();
+        let timer = response.header(&Name::FlowTimer).and_then(small_number);
+        let keep = || small_number(response.via().ok()?.params.value("keep")?);
         let recommended: Option<u32> = timer.or_else(keep);
         let outbound = response.list(&Name::Require).any(|tag| tag.eq_ignore_ascii_case("outbound"));
         self.promised = recommended.is_some();

@@ -1,7 +1,7 @@
 //! REGISTER: makes this page reachable under its address (RFC 3261 §10.2), again over each new connection, as one
 //! flow of RFC 5626; what the registrar gives it as a GRUU (RFC 5627).
 
-use crate::decimal::decimal;
+use crate::decimal::{decimal, small_number};
 use crate::dialog;
 use crate::event::Backoff;
 use crate::random::Random;
@@ -200,7 +200,7 @@ impl Registration {
             }
         }
         let value = |name| own.and_then(|own| own.params.value(name));
-        let granted = value("expires").and_then(|seconds| seconds.parse().ok());
+        let granted = value("expires").and_then(small_number);
         let granted = granted.or_else(|| response.expires()).unwrap_or(self.expires);
         let gruu = value("pub-gruu").or_else(|| value("temp-gruu")).map(|quoted| quoted.trim_matches('"'));
         let gruu = gruu.filter(|gruu| Uri::parse(gruu).is_ok()).map(|gruu| ["<", gruu, ">"].concat());

@@ -102,7 +102,9 @@ impl Agent {
             let mut contact = self.gruu(now).map_or_else(|| self.contact.text(), str::to_owned);
             // Who is asked over TLS is to answer over TLS (RFC 3261 §8.1.1.8).
             let secure = request.request_uri().is_some_and(Uri::is_secure)
-                || request.header(&Name::Route).is_some_and(|route| route.contains("<sips:"));
+                || request
+                    .header(&Name::Route)
+                    .is_some_and(|route| route.as_bytes().windows(6).any(|text| text == b"<sips:"));
             if secure && contact.starts_with("<sip:") {
                 contact.insert(4, 's');
             }

@@ -1,9 +1,12 @@
 //! Where redirections lead one request (RFC 3261 §8.1.3.4). May use: `sip`.
 
-use crate::sip::{Message, Name, Scheme, Uri};
+use crate::sip::{Message, Name, NameAddr, Scheme, Uri};
 
 /// Addresses that redirections may lead one request to.
 const MOST: usize = 8;
+
+/// Contacts of one redirection that are looked at: the best.
+const MOST_READ: usize = 64;
 
 /// The addresses in the order of trying, and how many of them were tried.
 #[derive(Debug, Default)]
@@ -16,9 +19,14 @@ impl Targets {
     /// Takes the Contacts of a redirection of what was first sent to `origin`, the highest q first: none twice, and
     /// none that leaves TLS.
     pub(super) fn learn(&mut self, response: &Message, origin: &Uri) {
-        let mut contacts = response.addresses(&Name::Contact).unwrap_or_default();
         // The text of a q sorts as its value does.
-        contacts.sort_by(|a, b| b.params.value("q").unwrap_or("1").cmp(a.params.value("q").unwrap_or("1")));
+        let q = |contact: &NameAddr| contact.params.value("q").unwrap_or("1").to_owned();
+        let mut contacts: Vec<NameAddr> = Vec::new();
+        for contact in response.addresses(&Name::Contact).unwrap_or_default() {
+            let behind = contacts.iter().position(|other| q(other) < q(&contact));
+            contacts.insert(behind.unwrap_or(contacts.len()), contact);
+            contacts.truncate(MOST_READ);
+        }
         for contact in contacts {
             let mut uri = contact.uri;
             uri.clean();

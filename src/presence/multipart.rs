@@ -19,7 +19,7 @@ pub struct Part<'a> {
 /// Whether `kind`, the value of a Content-Type, names the media type `essence`.
 #[must_use]
 pub fn is(kind: &str, essence: &str) -> bool {
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(essence))
+    kind.split(';').next().is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(essence))
 }
 
 /// The parts of `body`, the root first: the one that the parameter `start` of `kind` names, else the first one. At most
@@ -77,7 +77,7 @@ fn parameter<'a>(kind: &'a str, name: &str) -> Option<&'a str> {
     let (_, mut rest) = kind.split_once(';')?;
     loop {
         let (key, behind) = rest.split_once('=')?;
-        let behind = behind.trim_start();
+        let behind = behind.trim_ascii_start();
         let (value, behind) = match behind.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"')?,
             None => behind.split_once(';').unwrap_or((behind, "")),
@@ -85,7 +85,7 @@ fn parameter<'a>(kind: &'a str, name: &str) -> Option<&'a str> {
         // What stands before a `;` is a parameter without a value.
         let key = key.as_bytes().rsplit(|byte| *byte == b';').next()?;
         if key.trim_ascii().eq_ignore_ascii_case(name.as_bytes()) {
-            return Some(value.trim_end());
+            return Some(value.trim_ascii_end());
         }
         rest = behind;
     }
@@ -106,12 +106,12 @@ fn part(raw: &[u8]) -> Part<'_> {
         }
         if !line.starts_with(b" ") && !line.starts_with(b"\t") {
             let (name, value) = text.split_once(':').unwrap_or_default();
-            let known = HEADERS.iter().position(|known| known.eq_ignore_ascii_case(name.trim_end()));
+            let known = HEADERS.iter().position(|known| known.eq_ignore_ascii_case(name.trim_ascii_end()));
             slot = known.unwrap_or(HEADERS.len());
             text = value;
         }
         if let Some(value) = values.get_mut(slot) {
-            value.push_str(text.trim());
+            value.push_str(text.trim_ascii());
         }
     }
     let [kind, id, _] = values;

@@ -58,10 +58,10 @@ impl PublishedState {
     #[must_use]
     pub fn document(&self, entity: &str, device: &str, now: Instant) -> Presence {
         let notes: Vec<Note> =
-            self.note.iter().map(|text| Note { lang: None, text: text.trim().to_owned() }).collect();
+            self.note.iter().map(|text| Note { lang: None, text: text.trim_ascii().to_owned() }).collect();
         let mut activities = Attribute::new(AttributeName::ACTIVITIES);
         activities.until = self.until;
-        let more = self.activities.iter().map(|word| word.trim()).filter(|word| !word.is_empty());
+        let more = self.activities.iter().map(|word| word.trim_ascii()).filter(|word| !word.is_empty());
         for word in self.implied().iter().copied().chain(more) {
             let value = value(word);
             if !activities.values.contains(&value) {

@@ -4,6 +4,7 @@
 use super::pidf::{Limits, escape};
 use super::xml::{self, Element};
 use super::{DocumentError, multipart};
+use crate::decimal::small_number;
 
 /// The media type of [`List`] (RFC 4662 §8.2).
 pub const RLMI: &str = "application/rlmi+xml";
@@ -75,7 +76,7 @@ pub fn read<'a>(bytes: &'a [u8], limits: &Limits) -> Result<List<'a>, DocumentEr
         Some("false" | "0") => false,
         Some(_) | None => return Err(DocumentError::Attribute("fullState")),
     };
-    let version = root.attribute("version").and_then(|text| text.parse().ok());
+    let version = root.attribute("version").and_then(|text| small_number(&text));
     Ok(List { version: version.ok_or(DocumentError::Attribute("version"))?, full, root })
 }
 

@@ -190,7 +190,7 @@ fn signal(activity: &str) -> Option<Status> {
 
 /// FreeSWITCH has only a note for it, beside the activity `busy`.
 fn says_do_not_disturb(note: &Note) -> bool {
-    let text = note.text.trim();
+    let text = note.text.trim_ascii();
     ["do not disturb", "dnd", DO_NOT_DISTURB].iter().any(|words| text.eq_ignore_ascii_case(words))
 }
 
@@ -242,5 +242,5 @@ fn note(presence: &Presence, preferred: Option<&Component>) -> Option<String> {
 }
 
 fn first_text(notes: &[Note]) -> Option<&str> {
-    notes.iter().map(|note| note.text.trim()).find(|text| !text.is_empty())
+    notes.iter().map(|note| note.text.trim_ascii()).find(|text| !text.is_empty())
 }

@@ -2,6 +2,7 @@
 
 use super::DocumentError;
 use super::xml::Element;
+use crate::decimal::small_number;
 
 /// What the head of such a document says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub struct Head {
 impl Head {
     /// The attributes `version` and `state`; that of RFC 4235's own examples is called `notify-state`.
     pub(super) fn read(root: &Element<'_>) -> Result<Self, DocumentError> {
-        let version = root.attribute("version").and_then(|text| text.parse().ok());
+        let version = root.attribute("version").and_then(|text| small_number(&text));
         let state = root.attribute("state").or_else(|| root.attribute("notify-state"));
         let full = match state.as_deref() {
             Some("full") => true,

@@ -64,19 +64,19 @@ impl<'a> Element<'a> {
     /// The value of the attribute `name` without a namespace, trimmed.
     pub(super) fn attribute(&self, name: &str) -> Option<String> {
         let found = self.attributes.iter().find(|a| a.namespace.is_empty() && a.name == name)?;
-        Some(unescaped(found.value.trim()))
+        Some(unescaped(found.value.trim_ascii()))
     }
 
     /// All text inside, children's included, trimmed.
     pub(super) fn text(&self) -> String {
         if self.children.is_empty() {
-            return unescaped(self.text.trim());
+            return unescaped(self.text.trim_ascii());
         }
         let mut text = String::new();
         self.collect(&mut text);
-        let end = text.trim_end().len();
+        let end = text.trim_ascii_end().len();
         text.truncate(end);
-        let start = text.len() - text.trim_start().len();
+        let start = text.len() - text.trim_ascii_start().len();
         text.drain(..start);
         text
     }
@@ -185,7 +185,7 @@ fn read_nodes<'a>(
         return Err(DocumentError::Limit("bytes"));
     }
     let text = core::str::from_utf8(bytes).map_err(|_| DocumentError::Encoding)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_start();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii_start();
     if text.contains('\0') {
         let is_utf16 = text.starts_with("<\0") || text.starts_with("\0<");
         return Err(if is_utf16 { DocumentError::Encoding } else { DocumentError::Malformed });
@@ -376,7 +376,7 @@ fn add<'a>(open: &mut [Open<'a>], node: Node<'a>, mode: Mode, whole: bool) -> Re
             element.text = text;
         }
         (Some(element), node) if !is_blank => element.children.push(node),
-        (None, Node::Text(text)) if is_blank || text.trim() == "\u{feff}" => {}
+        (None, Node::Text(text)) if is_blank || text.trim_ascii() == "\u{feff}" => {}
         (None, _) if mode == Mode::Strict => return Err(DocumentError::Malformed),
         (Some(_) | None, _) => {}
     }
@@ -386,11 +386,11 @@ fn add<'a>(open: &mut [Open<'a>], node: Node<'a>, mode: Mode, whole: bool) -> Re
 /// The character of a character reference or of one of XML's five entities.
 fn resolve(name: &str) -> Option<char> {
     if let Some(number) = name.strip_prefix('#') {
-        let code = match number.strip_prefix('x') {
-            Some(hex) => u32::from_str_radix(hex, 16),
-            None => number.parse(),
-        };
-        return char::from_u32(code.ok()?).filter(|c| *c != '\0');
+        let (radix, digits) = number.strip_prefix('x').map_or((10, number), |hex| (16, hex));
+        let code = digits
+            .chars()
+            .try_fold(0_u32, |sum, digit| sum.checked_mul(radix)?.checked_add(digit.to_digit(radix)?));
+        return char::from_u32(code?).filter(|c| *c != '\0');
     }
     resolve_predefined_entity(name)?.chars().next()
 }

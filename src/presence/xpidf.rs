@@ -41,7 +41,7 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<(Presence, Vec<Warning>), D
         match child.name {
             "presentity" => {
                 let uri = child.attribute("uri").unwrap_or_default();
-                let end = uri.find(";method=").unwrap_or(uri.len());
+                let end = uri.as_bytes().windows(8).position(|text| text == b";method=").unwrap_or(uri.len());
                 presence.entity = uri.get(..end).unwrap_or_default().to_owned();
             }
             "atom" => {

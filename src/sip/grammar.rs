@@ -4,6 +4,7 @@
 //! input once from left to right; where a rule takes more than the RFC's, the word "quirk" says so.
 
 use super::{Params, ParseError};
+use crate::decimal::number;
 use nom::branch::alt;
 use nom::bytes::complete::{is_not, tag, take_till, take_while, take_while1};
 use nom::character::complete::{anychar, char};
@@ -34,9 +35,22 @@ pub(crate) const fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t')
 }
 
+/// Whether the first character is a blank.
+pub(crate) fn begins_with_blank(text: &str) -> bool {
+    text.bytes().next().is_some_and(|byte| is_blank(char::from(byte)))
+}
+
+/// Where the first blank stands.
+pub(crate) fn find_blank(text: &str) -> Option<usize> {
+    text.bytes().position(|byte| is_blank(char::from(byte)))
+}
+
 /// `text` without blanks at its ends.
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches(is_blank)
+    let bytes = text.as_bytes();
+    let end = bytes.iter().rposition(|byte| !is_blank(char::from(*byte))).map_or(0, |last| last + 1);
+    let start = bytes.iter().position(|byte| !is_blank(char::from(*byte))).unwrap_or(end);
+    text.get(start..end).unwrap_or_default()
 }
 
 /// ```abnf
@@ -118,21 +132,6 @@ pub(crate) fn port(input: &str) -> Parsed<'_, u16> {
     let (rest, digits) = take_while1(|c: char| c.is_ascii_digit()).parse(input)?;
     let port = number(digits).and_then(|n| u16::try_from(n).ok()).ok_or(nom::Err::Error(()))?;
     Ok((rest, port))
-}
-
-/// The value of digits and nothing else, held at the largest number where it would overflow.
-///
-/// ```abnf
-/// delta-seconds = 1*DIGIT
-/// ```
-pub(crate) fn number(text: &str) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.bytes().try_fold(0_u64, |sum, digit| {
-        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        Some(sum.saturating_mul(10).saturating_add(digit))
-    })
 }
 
 /// Quirks: a value may be empty (`expires=`) and may hold any visible character that does not end it, such as `/`
@@ -353,15 +352,6 @@ mod tests {
         assert_eq!(split("a, \"open, b"), ["a", "\"open, b"]);
         assert_eq!(split("<open, b"), ["<open, b"]);
         assert_eq!(split("  "), Vec::<&str>::new());
-    }
-
-    #[test]
-    fn numbers_are_digits_only_and_never_wrap() {
-        assert_eq!(number("0068"), Some(68));
-        assert_eq!(number("99999999999999999999999"), Some(u64::MAX));
-        for bad in ["", "-1", "+1", " 1", "1a", "１"] {
-            assert_eq!(number(bad), None);
-        }
     }
 
     #[test]

@@ -5,11 +5,13 @@ mod properties;
 mod read;
 mod write;
 
+pub(crate) use write::push_lossy;
 pub use write::reason_phrase;
 
 use super::auth::{Challenge, DigestCredentials};
-use super::grammar::{self, is_blank, number};
+use super::grammar;
 use super::{CSeq, EventType, MediaType, Method, Name, NameAddr, ParseError, SubscriptionState, Uri, Via};
+use crate::decimal::{number, small_number};
 
 /// How large a message may be. Each bound has its own error: [`ParseError::TooLarge`], [`ParseError::TooMany`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +95,7 @@ impl Message {
         match &self.start {
             StartLine::Request { method, .. } => method.clone(),
             StartLine::Response { .. } => {
-                self.cseq().map_or_else(|_| Method::Other(String::new()), |cseq| cseq.method)
+                self.cseq().map_or_else(|_| Method::Other(Box::default()), |cseq| cseq.method)
             }
         }
     }
@@ -350,7 +352,7 @@ impl Message {
     }
 
     fn seconds(&self, name: &Name) -> Option<u32> {
-        u32::try_from(number(self.header(name)?)?).ok()
+        small_number(self.header(name)?)
     }
 }
 
@@ -372,11 +374,8 @@ fn sanitize_owned(text: String) -> String {
     if text.contains(is_line_end_or_nul) {
         return grammar::trim(&with_blanks(&text, is_line_end_or_nul)).to_owned();
     }
-    if text.starts_with(is_blank) || text.ends_with(is_blank) {
-        grammar::trim(&text).to_owned()
-    } else {
-        text
-    }
+    let trimmed = grammar::trim(&text);
+    if trimmed.len() < text.len() { trimmed.to_owned() } else { text }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub enum Method {
     Subscribe,
     Update,
     /// A method not listed above.
-    Other(String),
+    Other(Box<str>),
 }
 
 impl Method {
@@ -43,7 +43,7 @@ impl Method {
             "REGISTER" => Self::Register,
             "SUBSCRIBE" => Self::Subscribe,
             "UPDATE" => Self::Update,
-            other => Self::Other(other.to_owned()),
+            other => Self::Other(other.into()),
         }
     }
 

@@ -30,7 +30,7 @@ pub enum Name {
     /// One of those below.
     Known(Known),
     /// A name that this library gives no meaning; kept as it came.
-    Other(String),
+    Other(Box<str>),
 }
 
 impl Name {
@@ -42,7 +42,7 @@ impl Name {
                 return Self::Known(*known);
             }
         }
-        Self::Other(text.to_owned())
+        Self::Other(text.into())
     }
 
     /// The long form for an error text; "" for a name that this library gives no meaning.

@@ -16,7 +16,7 @@ pub enum Scheme {
     Pres,
     Tel,
     /// Another scheme, in lower case; the URI's rest is then in [`Uri::host`].
-    Other(String),
+    Other(Box<str>),
 }
 
 impl Scheme {
@@ -26,7 +26,7 @@ impl Scheme {
             () if text.eq_ignore_ascii_case("sips") => Self::Sips,
             () if text.eq_ignore_ascii_case("pres") => Self::Pres,
             () if text.eq_ignore_ascii_case("tel") => Self::Tel,
-            () => Self::Other(text.to_ascii_lowercase()),
+            () => Self::Other(text.to_ascii_lowercase().into()),
         }
     }
 
@@ -191,7 +191,7 @@ impl Uri {
                 key
             }
             Scheme::Other(scheme) => {
-                let mut key = scheme.clone();
+                let mut key = String::from(&**scheme);
                 key.push(':');
                 key.push_str(&self.host);
                 key

@@ -2,9 +2,10 @@
 //! list is a field for each of its items, what is not given is left out. A getter for each would cost a page more.
 
 use crate::agent::{Config, Credentials};
+use crate::decimal;
 use crate::presence::{PublishedState, Status, UserInput};
+use crate::sip::Uri;
 use crate::sip::auth::{Algorithm, Secret};
-use crate::sip::{Uri, grammar};
 use crate::time::{Duration, Instant};
 
 fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -13,7 +14,7 @@ fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// A whole number; what is none is the largest.
 fn number(text: &str) -> u64 {
-    grammar::number(text).unwrap_or(u64::MAX)
+    decimal::number(text).unwrap_or(u64::MAX)
 }
 
 fn small(text: &str) -> u32 {

@@ -77,7 +77,7 @@ impl Presentity {
         request.push(Name::Contact, format!("<sip:w{number}@watcher.invalid;transport=ws>"));
         request.push(Name::Event, "presence");
         request.push(Name::Expires, expires.to_string());
-        request.push(Name::Other("P-Asserted-Identity".to_owned()), format!("<{uri}>"));
+        request.push(Name::Other("P-Asserted-Identity".into()), format!("<{uri}>"));
         request
     }
 

@@ -1,6 +1,7 @@
 //! The tree of a document to the values of the model, in any order of elements, whatever prefixes it uses.
 
 use super::{Limits, timestamp};
+use crate::decimal::small_number;
 use crate::presence::model::{
     Attribute, AttributeName, Basic, Component, Contact, Extension, Note, Presence, UserInput, Value,
 };
@@ -215,7 +216,7 @@ impl Documents<'_> {
         UserInput {
             idle: element.text() == "idle",
             last_input: self.time_attribute(element, "last-input"),
-            threshold: element.attribute("idle-threshold").and_then(|text| text.parse().ok()),
+            threshold: element.attribute("idle-threshold").and_then(|text| small_number(&text)),
         }
     }
 
@@ -254,7 +255,7 @@ fn supported(element: &Element<'_>, excluded: bool, shape: Shape) -> Value {
 /// Whether `element` says that it must be understood.
 fn demands(element: &Element<'_>) -> bool {
     let mut attributes = element.attributes.iter();
-    attributes.any(|a| a.name == "mustUnderstand" && matches!(a.value.trim(), "true" | "1"))
+    attributes.any(|a| a.name == "mustUnderstand" && matches!(a.value.trim_ascii(), "true" | "1"))
 }
 
 fn note(element: &Element<'_>) -> Note {

@@ -2,7 +2,7 @@
 
 use super::{AuthenticationInfo, Challenge, DigestCredentials, Qop, count};
 use crate::sip::ParseError;
-use crate::sip::grammar::{self, auth_params, is_blank, quote};
+use crate::sip::grammar::{self, auth_params, quote};
 use crate::sip::uri::{push_escape, unescape};
 
 impl Challenge {
@@ -259,7 +259,7 @@ impl<'a> Row<'a> {
 /// The scheme of a challenge or of credentials, and its parameters.
 fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = grammar::token(grammar::trim(text)).ok().map(|(rest, scheme)| (scheme, rest))?;
-    (rest.is_empty() || rest.starts_with(is_blank)).then_some((scheme, rest))
+    (rest.is_empty() || grammar::begins_with_blank(rest)).then_some((scheme, rest))
 }
 
 fn is_true(value: Option<&str>) -> bool {

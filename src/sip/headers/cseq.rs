@@ -1,7 +1,7 @@
 //! CSeq: the number of a request in its sequence (RFC 3261 §20.16).
 
-use crate::decimal::decimal;
-use crate::sip::grammar::{self, is_blank, is_token, number};
+use crate::decimal::{decimal, small_number};
+use crate::sip::grammar::{self, is_token};
 use crate::sip::{Method, ParseError};
 
 /// CSeq (RFC 3261 §20.16).
@@ -24,9 +24,10 @@ impl CSeq {
     /// [`ParseError::Header`], also for a number over 32 bits.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let read = || {
-            let (digits, method) = grammar::trim(text).split_once(is_blank)?;
+            let text = grammar::trim(text);
+            let (digits, method) = text.split_at(grammar::find_blank(text)?);
             let method = grammar::trim(method);
-            let number = u32::try_from(number(digits)?).ok()?;
+            let number = small_number(digits)?;
             is_token(method).then(|| Self { number, method: Method::from_token(method) })
         };
         read().ok_or(ParseError::Header("CSeq"))

@@ -1,8 +1,8 @@
 //! Subscription-State: what a NOTIFY says about its subscription (RFC 6665 §4.1.3, §8.2.3).
 
-use crate::decimal::decimal;
+use crate::decimal::{decimal, number};
 use crate::sip::ParseError;
-use crate::sip::grammar::{self, number, token};
+use crate::sip::grammar::{self, token};
 
 /// The Subscription-State header (RFC 6665 §8.2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub enum Substate {
     Pending,
     Terminated,
     /// An extension; to be treated like pending.
-    Other(String),
+    Other(Box<str>),
 }
 
 impl Substate {
@@ -76,7 +76,7 @@ impl Substate {
             () if token.eq_ignore_ascii_case("active") => Self::Active,
             () if token.eq_ignore_ascii_case("pending") => Self::Pending,
             () if token.eq_ignore_ascii_case("terminated") => Self::Terminated,
-            () => Self::Other(token.to_owned()),
+            () => Self::Other(token.into()),
         }
     }
 
@@ -105,7 +105,7 @@ pub enum Reason {
     Invariant,
     BadFilter,
     /// A reason that is not registered.
-    Other(String),
+    Other(Box<str>),
 }
 
 impl Reason {
@@ -123,7 +123,7 @@ impl Reason {
             Self::BadFilter,
         ];
         let known = registered.into_iter().find(|reason| token.eq_ignore_ascii_case(reason.as_str()));
-        known.unwrap_or_else(|| Self::Other(token.to_owned()))
+        known.unwrap_or_else(|| Self::Other(token.into()))
     }
 
     /// The token on the wire.

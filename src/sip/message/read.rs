@@ -1,7 +1,8 @@
 //! From bytes to a message (RFC 3261 §7, §18.3), in one pass over the head.
 
 use super::{Limits, Message, StartLine, sanitize, with_blanks};
-use crate::sip::grammar::{is_blank, is_token, number, trim};
+use crate::decimal::number;
+use crate::sip::grammar::{begins_with_blank, find_blank, is_token, trim};
 use crate::sip::{CSeq, Method, Name, Params, ParseError, Scheme, Uri, Via};
 
 impl Message {
@@ -90,7 +91,7 @@ impl Message {
                 return Err(ParseError::Header(name));
             }
         }
-        if self.call_id().is_empty() || self.call_id().contains(is_blank) {
+        if self.call_id().is_empty() || find_blank(self.call_id()).is_some() {
             return Err(ParseError::Header("Call-ID"));
         }
         let CSeq { method: named, .. } = self.cseq()?;
@@ -123,7 +124,7 @@ impl<'a> Head<'a> {
             if line.is_empty() {
                 return Ok(rows);
             }
-            if line.starts_with(is_blank) {
+            if begins_with_blank(line) {
                 let (_, value) = rows.last_mut().ok_or(ParseError::HeaderLine)?;
                 unfold(value, line);
                 continue;
@@ -140,7 +141,7 @@ impl<'a> Head<'a> {
         let mut rows: Vec<(Name, String)> = Vec::new();
         let mut in_row = false;
         while let Some(line) = self.line().filter(|line| !line.is_empty()) {
-            if line.starts_with(is_blank) {
+            if begins_with_blank(line) {
                 if let Some((_, value)) = rows.last_mut().filter(|_| in_row) {
                     unfold(value, line);
                 }
@@ -162,7 +163,7 @@ impl<'a> Head<'a> {
 /// ```
 fn row(line: &str) -> Option<(Name, String)> {
     let (name, value) = line.split_once(':')?;
-    let name = name.trim_end_matches(is_blank);
+    let name = trim(name);
     is_token(name).then(|| (Name::from_text(name), without_line_ends(value)))
 }
 
@@ -194,7 +195,8 @@ fn utf8_prefix(bytes: &[u8]) -> (&str, bool) {
 }
 
 fn skip_line_ends(text: &str) -> &str {
-    text.trim_start_matches(['\r', '\n'])
+    let start = text.bytes().position(|byte| !matches!(byte, b'\r' | b'\n'));
+    text.get(start.unwrap_or(text.len())..).unwrap_or_default()
 }
 
 /// ```abnf
@@ -263,7 +265,7 @@ fn faulty_request_line(line: &str) -> Option<StartLine> {
     }
     let uri = trim(uri);
     let uri = Uri::parse(uri)
-        .unwrap_or_else(|_| Uri { scheme: Scheme::Other(String::new()), ..Uri::sip_host(uri) });
+        .unwrap_or_else(|_| Uri { scheme: Scheme::Other(Box::default()), ..Uri::sip_host(uri) });
     Some(StartLine::Request { method: Method::from_token(method), uri })
 }
 

@@ -3,7 +3,7 @@
 use super::{Message, StartLine, is_line_end_or_nul, with_blanks};
 use crate::decimal::decimal;
 use crate::sip::Name;
-use crate::sip::grammar::{self, is_blank, is_token_char};
+use crate::sip::grammar::{self, is_token_char};
 use crate::sip::uri::push_escape;
 
 impl Message {
@@ -27,7 +27,7 @@ impl Message {
             Name::Known(_) | Name::Other(_) => head.push_str(value),
         });
         let mut text = redact_passwords(&head);
-        text.push_str(&String::from_utf8_lossy(&self.body));
+        push_lossy(&self.body, &mut text);
         text
     }
 
@@ -70,6 +70,17 @@ impl Message {
     }
 }
 
+/// Appends `bytes` with U+FFFD for what is not UTF-8.
+pub(crate) fn push_lossy(mut bytes: &[u8], out: &mut String) {
+    while let Err(error) = str::from_utf8(bytes) {
+        let (good, rest) = bytes.split_at(error.valid_up_to());
+        out.push_str(str::from_utf8(good).unwrap_or_default());
+        out.push('\u{fffd}');
+        bytes = rest.get(error.error_len().unwrap_or(rest.len())..).unwrap_or_default();
+    }
+    out.push_str(str::from_utf8(bytes).unwrap_or_default());
+}
+
 /// A method or a header name that was set by hand could hold what ends one.
 fn push_token(text: &str, out: &mut String) {
     out.extend(text.chars().filter(|c| is_token_char(*c)));
@@ -100,7 +111,7 @@ fn push_uri(uri: &str, out: &mut String) {
 }
 
 fn redact_credentials(value: &str, out: &mut String) {
-    let (scheme, rest) = value.split_once(is_blank).unwrap_or((value, ""));
+    let (scheme, rest) = value.split_at(grammar::find_blank(value).unwrap_or(value.len()));
     out.push_str(scheme);
     out.push(' ');
     if scheme.eq_ignore_ascii_case("Digest") {

@@ -1,8 +1,8 @@
 //! When two URIs are the same (RFC 3261 §19.1.4, RFC 3859 §3, RFC 3966 §4).
 
 use super::{Scheme, Unescaped, Uri};
+use crate::decimal::number;
 use crate::sip::Params;
-use crate::sip::grammar::number;
 
 impl Uri {
     /// Whether the two URIs are equal by RFC 3261 §19.1.4 (sip, sips), RFC 3859 (pres) or RFC 3966 (tel).
