@@ -5,16 +5,16 @@
  * number it gets, then lets the core act (`pump`), so that an event never comes before its number is known.
  */
 import { watchInput } from "./auto-away.js";
-import { type Core, type CoreHost, type CoreOptions, type CorePublication, Kind, type Load, toFields } from "./core.js";
+import { type Audience, type Core, type CoreHost, type CoreOptions, type CorePublication, Kind, type Load, toFields } from "./core.js";
 import { localFailure, PresenceError } from "./failure.js";
 import {
-  checkAddress, checkAutoAway, checkCredentials, checkOptions, checkPublication, checkWebSocket,
+  checkAddress, checkAutoAway, checkCredentials, checkOptions, checkPolicy, checkPublication, checkWebSocket,
 } from "./options.js";
 import { Record } from "./record.js";
 import { type Session, takeSession } from "./session.js";
 import type {
   Agent, AgentEventMap, AgentOptions, AutoAwayOptions, ConnectionInfo, CredentialsProvider, Explanation, Failure, PresenceState,
-  PublishOptions, WatchCallback,
+  Policy, PublishOptions, WatchCallback, WatchersCallback,
 } from "./types.js";
 
 /** Snapshots of presentities that nobody watches, kept so that each stays the same object. */
@@ -111,6 +111,9 @@ export class PresenceAgent extends EventTarget implements Agent {
   #failure: Failure | undefined;
   #waiting: (() => void)[] = [];
   #trace = false;
+  /** Whether this page is a presence agent. */
+  readonly #isWatched: boolean;
+  #audience: Audience | undefined;
   /** What the application wants to be published. */
   #wish: CorePublication | undefined;
   /** 0 if the user is here, the time of the last input if not; undefined while nobody looks. */
@@ -126,13 +129,21 @@ export class PresenceAgent extends EventTarget implements Agent {
     this.#options = checkOptions(options);
     this.#WebSocket = checkWebSocket(options);
     this.#credentials = options.credentials;
+    this.#isWatched = options.authorize !== undefined;
     this.#taken = takeSession(this.#options.aor);
-    Promise.all([load(options.wasm), this.#taken]).then(([Core, session]) => {
+    const loaded = load(options.wasm).then(async ({ Core, attach }) => {
+      if (this.#isWatched) {
+        this.#audience = attach?.(options, { core: () => this.#core, dispatch: this.#dispatch.bind(this), guard });
+        await this.#audience?.load();
+      }
+      return Core;
+    });
+    Promise.all([loaded, this.#taken]).then(([Core, session]) => {
       if (this.#failure !== undefined) return;
       this.#session = session;
       const seed = crypto.getRandomValues(new Uint8Array(32));
-      const options = { ...this.#options, instance: session.instance };
-      const core = new Core(toFields(options), this.#host(), seed);
+      const options = { ...this.#options, instance: session.instance, ...this.#audience?.fields };
+      const core = new Core(toFields(options), { ...this.#host(), ...this.#audience?.host }, seed);
       this.#core = new Proxy(core, {
         get: (target, name) => {
           const method = Reflect.get(target, name) as (...args: unknown[]) => unknown;
@@ -140,6 +151,7 @@ export class PresenceAgent extends EventTarget implements Agent {
         },
       });
       this.#core.trace(this.#trace);
+      this.#audience?.start(this.#core);
       this.#restore(this.#core);
       this.#listen();
       for (const act of this.#waiting.splice(0)) act();
@@ -231,6 +243,9 @@ export class PresenceAgent extends EventTarget implements Agent {
       case Kind.Session:
         this.#session?.save(record.text(), this.#options.expires);
         break;
+      case Kind.Watchers:
+        this.#audience?.tell(record);
+        break;
       case Kind.Closed:
         this.#handleClosed();
         break;
@@ -271,6 +286,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     this.#failure = failure;
     this.#ended.abort();
     this.#stopInput();
+    this.#audience?.end();
     void this.#taken.then((session) => session.end());
     for (const act of this.#waiting.splice(0)) act();
     for (const { reject } of this.#requests.values()) reject(failure);
@@ -555,6 +571,34 @@ export class PresenceAgent extends EventTarget implements Agent {
       stop();
       if (this.#stopInput === stop) tell(undefined);
     };
+  }
+
+  watchers(callback: WatchersCallback): () => void {
+    if (typeof callback !== "function") throw new TypeError("sip-presence: watchers takes a callback");
+    this.#needsAudience("watchers");
+    let end: (() => void) | undefined = (): void => {};
+    const begin = (): void => {
+      if (end !== undefined) end = this.#audience?.watchers(callback) ?? end;
+    };
+    if (this.#core === undefined) guard(() => callback(Object.freeze([])));
+    this.#when(begin, () => {});
+    return () => {
+      end?.();
+      end = undefined;
+    };
+  }
+
+  setPolicy(uri: string, policy: Policy): Promise<void> {
+    checkAddress(uri);
+    checkPolicy(policy);
+    this.#needsAudience("setPolicy");
+    return new Promise((resolve, reject) => {
+      this.#when(() => resolve(this.#audience?.setPolicy(uri, policy)), (failure) => reject(new PresenceError(failure)));
+    });
+  }
+
+  #needsAudience(verb: string): void {
+    if (!this.#isWatched) throw new TypeError(`sip-presence: ${verb} needs the option authorize`);
   }
 
   explain(uri: string): Explanation {

@@ -1,5 +1,8 @@
 /** The contract between the façade and the wasm class `Core` (`src/wasm/page.rs`). */
 
+import type { Record } from "./record.js";
+import type { AgentOptions, Failure, Policy, WatchersCallback } from "./types.js";
+
 /** What an agent says who it is with. */
 export interface CoreCredentials {
   readonly username?: string;
@@ -31,6 +34,8 @@ export interface CoreOptions extends CoreCredentials {
   readonly window: number;
   readonly listServer: string | undefined;
   readonly userAgent: string;
+  /** How watchers are known: a word, or `name:kind secret` for each; none if nobody may watch. */
+  readonly identities?: readonly string[];
 }
 
 /** What is to be published. */
@@ -51,7 +56,7 @@ export function toFields(value: CoreCredentials | CoreOptions | CorePublication)
 }
 
 /** The kinds of events, in the order of `src/wasm/page.rs`. */
-export const enum Kind { State, Connection, Error, Trace, Settled, Fetched, Closed, Member, Session }
+export const enum Kind { State, Connection, Error, Trace, Settled, Fetched, Closed, Member, Session, Watchers }
 
 /** Who hears of events. No method may throw. */
 export interface CoreHost {
@@ -62,6 +67,8 @@ export interface CoreHost {
   open(url: string): object | string;
   /** `callback`, so that nothing which it throws gets lost. */
   guard(callback: (event: unknown) => void): (event: unknown) => void;
+  /** What a watcher gets; undefined if `answer` says it later. The record has the address and the name. */
+  authorize?(question: number, words: Uint32Array, text: string): string | undefined;
 }
 
 /** A presence agent. A verb only tells it; `pump` acts on what was told. */
@@ -82,6 +89,12 @@ export interface Core {
   restore(text: string): void;
   suspend(): void;
   trace(on: boolean): void;
+  /** The full module: what somebody gets from now on. */
+  policy(uri: string, policy: string): void;
+  /** The full module: the answer to a question that was left open. */
+  answer(question: number, policy: string): void;
+  /** The full module: who watches is told from now on. */
+  listen(): void;
   close(): void;
   release(): void;
   free(): void;
@@ -90,5 +103,35 @@ export interface Core {
 /** `options`: fields of {@link CoreOptions}. */
 export type CoreConstructor = new (options: string, host: CoreHost, seed: Uint8Array) => Core;
 
+/** What an agent offers to what is added to it. */
+export interface Seam {
+  /** The core, while there is one. */
+  core(): Core | undefined;
+  dispatch(type: "error", detail: Failure): void;
+  guard(act: () => void): void;
+}
+
+/** What is added to an agent that is a presence agent: `audience.ts`. */
+export interface Audience {
+  readonly fields: Pick<CoreOptions, "identities">;
+  readonly host: Pick<CoreHost, "authorize">;
+  /** Does what has to be done before there is a core. */
+  load(): Promise<void>;
+  start(core: Core): void;
+  /** Who watches. */
+  tell(record: Record): void;
+  watchers(callback: WatchersCallback): () => void;
+  setPolicy(uri: string, policy: Policy): Promise<void>;
+  end(): void;
+}
+
+export type Attach = (options: AgentOptions, seam: Seam) => Audience;
+
+/** A wasm module, and what is added to agents that have it. */
+export interface Module {
+  readonly Core: CoreConstructor;
+  readonly attach: Attach | undefined;
+}
+
 /** Loads the wasm module, once for all agents of a page; `source` says where from. Tries again after a failure. */
-export type Load = (source: unknown) => Promise<CoreConstructor>;
+export type Load = (source: unknown) => Promise<Module>;

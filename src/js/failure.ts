@@ -35,6 +35,19 @@ const LOCAL = {
   "closed": ["application", "The agent is closed. Make a new one."],
 } as const satisfies { readonly [code: string]: readonly [FailureSource, string] };
 
+/** Those of presence agents, for the file that only these load. */
+const AUDIENCE = {
+  "authorize": ["application",
+    "The function `authorize` failed, or gave no word that is known; `reason` says how. The watcher waits for setPolicy()."],
+  "policies": ["application", "The policies could not be loaded or kept; `reason` says how. What was set holds for this agent."],
+} as const satisfies { readonly [code: string]: readonly [FailureSource, string] };
+
+/** A failure of a presence agent. */
+export function audienceFailure(code: keyof typeof AUDIENCE, reason: string, uri: string | undefined): Failure {
+  const [source, message] = AUDIENCE[code];
+  return Object.freeze({ code, message, source, reason, ...(uri === undefined ? {} : { uri }) });
+}
+
 /** A failure that arises in JavaScript. */
 export function localFailure(code: keyof typeof LOCAL, details: { uri?: string; reason?: string } = {}): Failure {
   const [source, message] = LOCAL[code];

@@ -2,13 +2,14 @@
 import init, { Core } from "../../pkg/wasm/full/sip_presence.js";
 import module from "../../pkg/sip-presence-full.wasm";
 import { PresenceAgent } from "./agent.js";
+import { attach } from "./audience.js";
 import { loader } from "./load.js";
 import type { Agent, AgentOptions } from "./types.js";
 
 export { PresenceError } from "./failure.js";
 export type * from "./types.js";
 
-const load = loader({ init, Core }, () => module);
+const load = loader({ init, Core }, () => module, attach);
 
 /**
  * Makes an agent. It returns at once; the connection is opened in the background.

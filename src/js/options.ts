@@ -103,8 +103,25 @@ function checkRates({ minInterval, maxInterval, adaptiveMinRate }: Rates = {}): 
   return text;
 }
 
+function checkAudience({ authorize, identities, policies }: AgentOptions): void {
+  if (authorize === undefined) return;
+  if (typeof authorize !== "function") wrong("authorize: give a function");
+  const isTable = typeof identities === "object" && identities !== null;
+  if (identities !== "asserted" && identities !== "from" && !isTable) {
+    wrong(`identities: give "asserted", "from", or an object with the secret of each watcher by user name`);
+  }
+  if (policies !== undefined && (typeof policies?.load !== "function" || typeof policies.save !== "function")) {
+    wrong("policies: give an object with the functions load and save");
+  }
+}
+
+/** Checks a policy. */
+export function checkPolicy(policy: unknown): void {
+  if (!/^(?:allow|block|polite-block|ask)$/.test(String(policy))) wrong("policy: give allow, block, polite-block or ask");
+}
+
 /** Whether these options ask for what only the full module does. */
-export function needsFull(options: AgentOptions & { readonly authorize?: unknown; readonly xcapRoot?: unknown }): boolean {
+export function needsFull(options: AgentOptions & { readonly xcapRoot?: unknown }): boolean {
   return (options?.authorize ?? options?.xcapRoot) !== undefined;
 }
 
@@ -132,6 +149,7 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
   if (listServer !== undefined && !LIST_SERVER.test(listServer)) {
     wrong(`listServer: give an address such as "sip:rls@example.com", not ${describe(listServer)}`);
   }
+  checkAudience(options);
   return {
     servers,
     aor: options.aor,
@@ -139,7 +157,7 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
     ...(credentials === undefined || asks ? {} : checkCredentials(credentials)),
     asks: asks || undefined,
     authorizationServers,
-    register: options.register === true || undefined,
+    register: (options.register ?? options.authorize !== undefined) === true || undefined,
     expires,
     keepAlive: checkNumber("keepAlive", options.keepAlive, 0, undefined),
     route: checkRoute(options.route),

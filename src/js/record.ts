@@ -39,12 +39,12 @@ export class Record {
     this.#text = text;
   }
 
-  #word(): number {
+  word(): number {
     return this.#words[this.#at++] ?? 0;
   }
 
   #flag(): boolean {
-    return this.#word() !== 0;
+    return this.word() !== 0;
   }
 
   #cut(length: number): string {
@@ -53,39 +53,39 @@ export class Record {
     return this.#text.substring(start, this.#position);
   }
 
-  #optional(): string | undefined {
-    const length = this.#word();
+  optional(): string | undefined {
+    const length = this.word();
     return length === 0 ? undefined : this.#cut(length - 1);
   }
 
-  #instant(): number | undefined {
-    const high = this.#word();
-    const at = high * 0x1_0000_0000 + this.#word();
+  instant(): number | undefined {
+    const high = this.word();
+    const at = high * 0x1_0000_0000 + this.word();
     return at === 0 ? undefined : at;
   }
 
-  #list<T>(item: () => T): readonly T[] {
+  list<T>(item: () => T): readonly T[] {
     const items: T[] = [];
-    for (let count = this.#word(); count > 0; count--) items.push(item());
+    for (let count = this.word(); count > 0; count--) items.push(item());
     return Object.freeze(items);
   }
 
   text(): string {
-    return this.#cut(this.#word());
+    return this.#cut(this.word());
   }
 
   state(): PresenceState {
     const uri = this.text();
-    const status = STATUSES[this.#word()] ?? "unknown";
+    const status = STATUSES[this.word()] ?? "unknown";
     const idle = this.#flag();
     const outOfOffice = this.#flag();
-    const activities = this.#list(() => this.text());
-    const note = this.#optional();
-    const until = this.#instant();
+    const activities = this.list(() => this.text());
+    const note = this.optional();
+    const until = this.instant();
     const subscription = this.#subscription();
     const stale = this.#flag();
-    const asOf = this.#instant();
-    const cause = CAUSES[this.#word()] ?? "change";
+    const asOf = this.instant();
+    const cause = CAUSES[this.word()] ?? "change";
     const state: Draft<PresenceState> = { uri, status, idle, outOfOffice, activities, subscription, stale, cause };
     if (note !== undefined) state.note = note;
     if (until !== undefined) state.until = until;
@@ -95,11 +95,11 @@ export class Record {
   }
 
   #subscription(): SubscriptionInfo {
-    const info: Draft<SubscriptionInfo> = { state: SUBSCRIPTION_STATES[this.#word()] ?? "trying" };
-    const reason = this.#optional();
+    const info: Draft<SubscriptionInfo> = { state: SUBSCRIPTION_STATES[this.word()] ?? "trying" };
+    const reason = this.optional();
     const failure = this.result();
-    const expires = this.#instant();
-    const retryAt = this.#instant();
+    const expires = this.instant();
+    const retryAt = this.instant();
     if (reason !== undefined) info.reason = reason;
     if (failure !== undefined) info.failure = failure;
     if (expires !== undefined) info.expires = expires;
@@ -109,11 +109,11 @@ export class Record {
 
   #presence(): Presence {
     const entity = this.text();
-    const tuples = this.#list<Tuple>(() => this.#component());
-    const persons = this.#list<Person>(() => this.#component());
-    const devices = this.#list<Device>(() => this.#component());
-    const notes = this.#list(() => this.#note());
-    const extensions = this.#list(() => this.#extension());
+    const tuples = this.list<Tuple>(() => this.#component());
+    const persons = this.list<Person>(() => this.#component());
+    const devices = this.list<Device>(() => this.#component());
+    const notes = this.list(() => this.#note());
+    const extensions = this.list(() => this.#extension());
     return Object.freeze({ entity, tuples, persons, devices, notes, extensions });
   }
 
@@ -125,12 +125,12 @@ export class Record {
     if (basic !== undefined) component.basic = basic;
     const contact = this.#contact();
     if (contact !== undefined) component.contact = contact;
-    const deviceIds = this.#list(() => this.text());
+    const deviceIds = this.list(() => this.text());
     if (deviceIds.length > 0) component.deviceIds = deviceIds;
     const attributes: { [name: string]: PresenceAttribute[] } = {};
     const capabilities: Capability[] = [];
-    for (let count = this.#word(); count > 0; count--) {
-      const place = this.#word();
+    for (let count = this.word(); count > 0; count--) {
+      const place = this.word();
       const { excluded, ...attribute } = this.#attribute();
       const name = ATTRIBUTES[place];
       if (name === undefined) {
@@ -148,15 +148,15 @@ export class Record {
     if (capabilities.length > 0) component.capabilities = Object.freeze(capabilities);
     const userInput = this.#userInput();
     if (userInput !== undefined) component.userInput = userInput;
-    component.notes = this.#list(() => this.#note());
-    const timestamp = this.#instant();
+    component.notes = this.list(() => this.#note());
+    const timestamp = this.instant();
     if (timestamp !== undefined) component.timestamp = timestamp;
-    component.extensions = this.#list(() => this.#extension());
+    component.extensions = this.list(() => this.#extension());
     return Object.freeze(component);
   }
 
   #basic(): Tuple["basic"] {
-    const basic = this.#word();
+    const basic = this.word();
     return basic === 0 ? undefined : basic === 1 ? "open" : "closed";
   }
 
@@ -166,14 +166,14 @@ export class Record {
     const basic = this.#basic();
     if (basic !== undefined) attribute.basic = basic;
     if (this.#flag()) Object.assign(attribute, this.#note());
-    const from = this.#instant();
-    const until = this.#instant();
+    const from = this.instant();
+    const until = this.instant();
     if (from !== undefined) attribute.from = from;
     if (until !== undefined) attribute.until = until;
-    const notes = this.#list(() => this.#note());
+    const notes = this.list(() => this.#note());
     if (notes.length > 0) attribute.notes = notes;
     const excluded = new Set<AttributeValue>();
-    const values = this.#list(() => {
+    const values = this.list(() => {
       const value: Draft<AttributeValue> = { name: this.text() };
       const namespace = this.text();
       const text = this.text();
@@ -187,22 +187,22 @@ export class Record {
   }
 
   #contact(): Tuple["contact"] {
-    const uri = this.#optional();
+    const uri = this.optional();
     if (uri === undefined) return undefined;
-    const priority = this.#word();
+    const priority = this.word();
     return Object.freeze(priority === 0 ? { uri } : { uri, priority: (priority - 1) / 1000 });
   }
 
   #note(): Note {
     const text = this.text();
-    const lang = this.#optional();
+    const lang = this.optional();
     return Object.freeze(lang === undefined ? { text } : { text, lang });
   }
 
   #userInput(): UserInput | undefined {
-    const kind = this.#word();
+    const kind = this.word();
     if (kind === 0) return undefined;
-    const lastInput = this.#instant();
+    const lastInput = this.instant();
     return Object.freeze(lastInput === undefined ? { idle: kind === 2 } : { idle: kind === 2, lastInput });
   }
 
@@ -215,11 +215,11 @@ export class Record {
   failure(): Failure {
     const code = this.text();
     const message = this.text();
-    const failure: Draft<Failure> = { code, message, source: SOURCES[this.#word()] ?? "library" };
-    const status = this.#word();
-    const reason = this.#optional();
-    const retryAt = this.#instant();
-    const uri = this.#optional();
+    const failure: Draft<Failure> = { code, message, source: SOURCES[this.word()] ?? "library" };
+    const status = this.word();
+    const reason = this.optional();
+    const retryAt = this.instant();
+    const uri = this.optional();
     if (status !== 0) failure.status = status;
     if (reason !== undefined) failure.reason = reason;
     if (retryAt !== undefined) failure.retryAt = retryAt;
@@ -233,9 +233,9 @@ export class Record {
   }
 
   connection(): ConnectionInfo {
-    const state = CONNECTION_STATES[this.#word()] ?? "closed";
-    const info: Draft<ConnectionInfo> = { state, attempt: this.#word() };
-    const retryAt = this.#instant();
+    const state = CONNECTION_STATES[this.word()] ?? "closed";
+    const info: Draft<ConnectionInfo> = { state, attempt: this.word() };
+    const retryAt = this.instant();
     const reason = this.result();
     if (retryAt !== undefined) info.retryAt = retryAt;
     if (reason !== undefined) info.reason = reason;
@@ -245,10 +245,10 @@ export class Record {
   challenge(): ChallengeInfo {
     const realm = this.text();
     const scheme = this.text();
-    const scope = this.#optional();
-    const authzServer = this.#optional();
-    const error = this.#optional();
-    const algorithms = this.#list(() => this.text());
+    const scope = this.optional();
+    const authzServer = this.optional();
+    const error = this.optional();
+    const algorithms = this.list(() => this.text());
     return Object.freeze({
       realm, scheme, algorithms, rejected: this.#flag(),
       ...(scope === undefined ? {} : { scope }), ...(authzServer === undefined ? {} : { authzServer }),

@@ -258,6 +258,54 @@ export interface Rates {
   readonly adaptiveMinRate?: number;
 }
 
+/** What a watcher gets: everything, a refusal, the sight of somebody who is offline, or nothing until somebody decides. */
+export type Policy = "allow" | "block" | "polite-block" | "ask";
+
+/** Policies by address. */
+export type Policies = readonly (readonly [uri: string, policy: Policy])[];
+
+/** Where policies are kept. An exception or a rejection is told as a failure. */
+export interface PolicyStore {
+  load(): Policies | Promise<Policies>;
+  /** Is given all of them. */
+  save(policies: Policies): unknown;
+}
+
+/** Who asks to watch this user. */
+export interface WatcherInfo {
+  /** The address, which has been proved as `identities` says: `sip:bob@example.com`. */
+  readonly uri: string;
+  /** What the watcher calls itself. */
+  readonly displayName?: string;
+}
+
+/** Somebody who watches this user, or wants to. */
+export interface Watcher extends WatcherInfo {
+  readonly id: string;
+  /** `waiting`: the subscription is over, and nobody has decided yet. */
+  readonly status: "pending" | "active" | "waiting" | "terminated";
+  /** What brought it there (RFC 3857). */
+  readonly event:
+    | "subscribe" | "approved" | "deactivated" | "probation" | "rejected" | "timeout" | "giveup" | "noresource";
+  /** Epoch milliseconds. */
+  readonly since: number;
+  /** When the subscription ends unless it is renewed, in epoch milliseconds. */
+  readonly expires?: number;
+}
+
+/** Called at once with who watches as far as that is known, then on every change. */
+export type WatchersCallback = (watchers: readonly Watcher[]) => void;
+
+/**
+ * How it is known who a watcher is: `asserted`: the server says so in P-Asserted-Identity, and takes that header away
+ * from what users send; `from`: the server lets nobody send a From that is not theirs; or digest, with the password, or
+ * `H(username:realm:password)` by algorithm, of each by user name. The realm is the host of the own address; a name
+ * without a host is of that host.
+ */
+export type Identities =
+  | "asserted" | "from"
+  | { readonly [username: string]: string | { readonly ha1: { readonly [algorithm: string]: string } } };
+
 /** What `createAgent` takes. */
 export interface AgentOptions {
   /** WebSocket URL of the SIP server; several are tried in order. `ws:` only for loopback, or with `allowInsecure`. */
@@ -271,7 +319,16 @@ export interface AgentOptions {
    * them (RFC 8898). Default: none.
    */
   readonly authorizationServers?: readonly string[];
-  /** REGISTER this page at the server. Default: false. */
+  /**
+   * Makes this page a presence agent: asked what a watcher gets about whom no policy is remembered. An answer at once
+   * decides the watcher's own request; while a promise is open, the watcher is pending.
+   */
+  readonly authorize?: (watcher: WatcherInfo) => Policy | Promise<Policy>;
+  /** How it is known who a watcher is. Has to be given with `authorize`. */
+  readonly identities?: Identities;
+  /** Where policies are kept. Default: `localStorage`, by the own address; where there is none, as long as the agent. */
+  readonly policies?: PolicyStore;
+  /** REGISTER this page at the server. Default: whether `authorize` is given. */
   readonly register?: boolean;
   /** Seconds a subscription is asked for. Default: 3600. */
   readonly expires?: number;
@@ -364,6 +421,19 @@ export interface Agent extends EventTarget {
    * @throws TypeError where there is no document.
    */
   autoAway(options?: AutoAwayOptions): () => void;
+  /**
+   * Who watches this user. Returns the function that ends it.
+   *
+   * @throws TypeError without the option `authorize`.
+   */
+  watchers(callback: WatchersCallback): () => void;
+  /**
+   * What a watcher gets from now on, whatever `authorize` would say; who watches already is told at once. Resolves when
+   * it is kept. Rejects with a {@link PresenceError}.
+   *
+   * @throws TypeError without the option `authorize`.
+   */
+  setPolicy(uri: string, policy: Policy): Promise<void>;
   /** Which part of the document gave the status. */
   explain(uri: string): Explanation;
   readonly connection: ConnectionInfo;

@@ -45,6 +45,8 @@ pub(super) fn config(text: &str) -> Result<Config, String> {
             "linger" => config.linger = Duration::from_millis(number(value)),
             "window" => config.window = usize::try_from(number(value)).unwrap_or(usize::MAX),
             "listServer" => config.list_server = Some(uri()?),
+            #[cfg(feature = "full")]
+            "identities" => super::audience::identify(&mut config.audience, value),
             "userAgent" => config.user_agent = value.to_owned(),
             _ => {}
         }

@@ -5,6 +5,8 @@
 //! does the first step only; `pump()` does the others, so that the caller can take note of an id before events come.
 //! May use everything below it.
 
+#[cfg(all(feature = "page", feature = "full"))]
+mod audience;
 mod clock;
 #[cfg(feature = "page")]
 mod fields;

@@ -46,15 +46,17 @@ enum Kind {
     Closed,
     Member,
     Session,
+    #[cfg(feature = "full")]
+    Watchers,
 }
 
 /// An agent with its connection. A verb only tells the agent; call [`Core::pump`] after it.
 #[wasm_bindgen]
-pub struct Core(Rc<Shell>);
+pub struct Core(pub(super) Rc<Shell>);
 
-struct Shell {
+pub(super) struct Shell {
     agent: RefCell<Agent>,
-    host: Host,
+    pub(super) host: Host,
     clock: Clock,
     input: RefCell<Input>,
     socket: RefCell<Option<Socket>>,
@@ -189,7 +191,7 @@ impl Shell {
     }
 
     /// Tells the agent something, in a short borrow.
-    fn tell<T>(&self, act: impl FnOnce(&mut Agent, Instant) -> T) -> T {
+    pub(super) fn tell<T>(&self, act: impl FnOnce(&mut Agent, Instant) -> T) -> T {
         let now = self.clock.now();
         act(&mut self.agent.borrow_mut(), now)
     }
@@ -306,6 +308,15 @@ impl Shell {
                 (Kind::Fetched, request.0)
             }
             Event::Challenged(challenged) => return self.ask(challenged),
+            #[cfg(feature = "full")]
+            Event::Asked { question, uri, display } => {
+                return super::audience::ask(self, question, &uri, display.as_deref());
+            }
+            #[cfg(feature = "full")]
+            Event::Watchers(rows) => {
+                super::audience::list(&mut record, &rows);
+                (Kind::Watchers, 0)
+            }
             Event::Session(text) => {
                 record.text(&text);
                 (Kind::Session, 0)

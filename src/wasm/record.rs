@@ -40,19 +40,19 @@ impl Record {
         self.text.push_str(text);
     }
 
-    fn optional(&mut self, text: Option<&str>) {
+    pub(super) fn optional(&mut self, text: Option<&str>) {
         self.words.push(text.map_or(0, |text| units(text).saturating_add(1)));
         self.text.push_str(text.unwrap_or_default());
     }
 
     #[allow(clippy::cast_possible_truncation)]
-    fn instant(&mut self, at: Option<Instant>) {
+    pub(super) fn instant(&mut self, at: Option<Instant>) {
         let ms = at.map_or(0, Instant::as_millis);
         self.words.push((ms >> 32) as u32);
         self.words.push(ms as u32);
     }
 
-    fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
+    pub(super) fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
         self.word(u32::try_from(items.len()).unwrap_or(u32::MAX));
         for item in items {
             write(self, item);

@@ -478,7 +478,7 @@ test("a module that cannot be loaded is a failure, and another agent can be made
   await agent.publish({ status: "busy" });
   // An option that needs the full module is served by that one, and a page may have both.
   const full = await readFile(new URL("../../pkg/sip-presence-full.wasm", import.meta.url));
-  const other = create({ ...options({}), ...more, wasm: full, authorize: () => "allow" });
+  const other = create({ ...options({}), ...more, wasm: full, authorize: () => "allow", identities: "from" });
   t.after(() => other.close());
   await other.publish({ status: "away" });
 });

@@ -208,7 +208,7 @@ test("a page that lets others watch it downloads the full module instead", { ski
     "/main.js": `
       import { createAgent } from "/node_modules/sip-presence/pkg/index.js";
       const agent = createAgent({
-        server: "${server.url}", aor: "sip:bob@example.test", credentials: { username: "bob", password: "pw-bob" }, authorize: () => "allow",
+        server: "${server.url}", aor: "sip:bob@example.test", credentials: { username: "bob", password: "pw-bob" }, authorize: () => "allow", identities: "asserted",
       });
       await agent.publish({ status: "busy" });
       document.getElementById("seen").textContent = "published";

@@ -1,0 +1,140 @@
+/** A page as presence agent, in Node: agents that reach each other through a proxy without presence. */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { createAgent } from "sip-presence";
+import { WebSocket } from "ws";
+import { startProxy } from "../common/proxy.mjs";
+import { event, until } from "../common/wait.mjs";
+import { observe, openAgent } from "../interop/agents.mjs";
+
+let proxy;
+let server;
+
+before(async () => {
+  proxy = await startProxy();
+  server = { url: proxy.url, domain: "example.test", users: { alice: "a", bob: "b", carol: "c" } };
+});
+
+after(() => proxy.close());
+
+const ALICE = "sip:alice@example.test";
+const BOB = "sip:bob@example.test";
+const CAROL = "sip:carol@example.test";
+
+/** Alice, who is watched, and has been reached by then. */
+async function alice(t, options) {
+  const agent = openAgent(t, server, "alice", { identities: "asserted", ...options });
+  await agent.publish({ status: "busy", note: "secret" });
+  return agent;
+}
+
+const watcher = (t, name) => openAgent(t, server, name, { register: true });
+
+/** The list of `agent.watchers`, when `accept` takes it. */
+async function listOf(agent, accept) {
+  let list;
+  const end = agent.watchers((watchers) => { list = watchers; });
+  await until(() => accept(list), () => `the watchers; they were ${JSON.stringify(list)}`);
+  end();
+  return list;
+}
+
+test("two pages watch each other without a presence server", async (t) => {
+  const asked = [];
+  const agent = await alice(t, { authorize: (who) => { asked.push(who); return "allow"; } });
+  const bob = openAgent(t, server, "bob", { register: true, displayName: "Bob B.", authorize: () => "allow", identities: "asserted" });
+  await bob.publish({ status: "away" });
+  const seen = observe(bob, ALICE);
+  await seen.state((state) => state.note === "secret" && state.subscription.state === "active", "is busy");
+  await observe(agent, BOB).state((state) => state.status === "away", "is away");
+  await agent.publish({ status: "available", note: "back" });
+  await seen.state((state) => state.note === "back" && state.cause === "change", "is back");
+  assert.deepEqual(asked, [{ uri: BOB, displayName: "Bob B." }]);
+  const [row] = await listOf(agent, (list) => list.length === 1);
+  assert.deepEqual([row.uri, row.displayName, row.status, row.event], [BOB, "Bob B.", "active", "subscribe"]);
+  assert.ok(Math.abs(row.since - Date.now()) < 60_000 && row.expires > Date.now());
+  assert.ok(Object.isFrozen(row));
+  // 3856-6.11.2-b
+  assert.ok(proxy.messages.some((text) => /^REGISTER[^]*Contact: .*;methods="SUBSCRIBE,NOTIFY,OPTIONS";events="presence"/.test(text)));
+});
+
+test("who thinks about it leaves the watcher pending; a policy counts at once and is remembered", async (t) => {
+  const kept = [];
+  const policies = { load: async () => [[CAROL, "polite-block"]], save: (all) => { kept.push(all); } };
+  let decide;
+  const agent = await alice(t, { policies, authorize: () => new Promise((resolve) => { decide = resolve; }) });
+  const bob = observe(watcher(t, "bob"), ALICE);
+  await bob.state((state) => state.subscription.state === "pending", "is pending");
+  await listOf(agent, ([row]) => row?.status === "pending");
+  decide("allow");
+  await bob.state((state) => state.note === "secret", "is shown");
+  await listOf(agent, ([row]) => row?.event === "approved");
+  const carol = observe(watcher(t, "carol"), ALICE);
+  await carol.state((state) => state.status === "offline" && state.subscription.state === "active", "seems offline");
+
+  await agent.setPolicy(BOB, "block");
+  await bob.state(({ subscription }) => subscription.state === "terminated" && subscription.reason === "rejected", "is blocked");
+  await agent.setPolicy(CAROL, "allow");
+  await carol.state((state) => state.note === "secret", "is shown to Carol");
+  assert.deepEqual(kept.at(-1), [[CAROL, "allow"], [BOB, "block"]]);
+});
+
+test("what authorize gives is checked, and its exception is told", async (t) => {
+  for (const authorize of [() => "perhaps", () => { throw new Error("no list"); }, async () => { throw new Error("no list"); }]) {
+    const agent = await alice(t, { authorize });
+    const error = event(agent, "error");
+    const bob = watcher(t, "bob");
+    await observe(bob, ALICE).state((state) => state.subscription.state === "pending", "is pending");
+    const { detail } = await error;
+    assert.deepEqual([detail.code, detail.source, detail.uri], ["authorize", "application", BOB]);
+    await Promise.all([agent.close(), bob.close()]);
+  }
+});
+
+test("a store that fails is told, and its policies hold all the same", async (t) => {
+  const policies = { load: () => { throw new Error("locked"); }, save: async () => { throw new Error("full"); } };
+  const agent = openAgent(t, server, "alice", { identities: "asserted", authorize: () => "allow", policies });
+  const { detail } = await event(agent, "error");
+  assert.deepEqual([detail.code, detail.reason], ["policies", "locked"]);
+  await agent.publish({ status: "busy", note: "secret" });
+  await assert.rejects(agent.setPolicy(BOB, "polite-block"), { code: "policies", reason: "full", uri: BOB });
+  await observe(watcher(t, "bob"), ALICE).state((state) => state.status === "offline", "seems offline");
+});
+
+test("watchers prove who they are with secrets that both share", async (t) => {
+  const asked = [];
+  const authorize = ({ uri }) => { asked.push(uri); return "allow"; };
+  await alice(t, { authorize, identities: { bob: "b" } });
+  await observe(watcher(t, "bob"), ALICE).state((state) => state.note === "secret", "is shown");
+  const carol = observe(watcher(t, "carol"), ALICE);
+  await carol.state(({ subscription }) => subscription.reason === "unauthorized", "is refused");
+  assert.deepEqual(asked, [BOB]);
+});
+
+test("a page that closes says so", async (t) => {
+  const agent = await alice(t, { authorize: () => "allow" });
+  const bob = observe(watcher(t, "bob"), ALICE);
+  await bob.state((state) => state.note === "secret", "is shown");
+  await agent.close();
+  await bob.state((state) => state.stale, "is stale");
+  assert.ok(proxy.messages.some((text) => /^NOTIFY[^]*Subscription-State: terminated;reason=deactivated/.test(text)));
+});
+
+test("wrong options and arguments throw a TypeError that names them", async (t) => {
+  const options = { server: server.url, aor: ALICE, webSocket: WebSocket };
+  for (const [change, message] of [
+    [{ authorize: "allow" }, /authorize/], [{ authorize: () => "allow" }, /identities/],
+    [{ authorize: () => "allow", identities: "everybody" }, /identities/],
+    [{ authorize: () => "allow", identities: "from", policies: {} }, /policies/],
+  ]) {
+    assert.throws(() => createAgent({ ...options, ...change }), (error) => error instanceof TypeError && message.test(error.message));
+  }
+  const agent = openAgent(t, server, "alice", { authorize: () => "allow", identities: "from" });
+  assert.throws(() => agent.setPolicy("bob", "allow"), /uri/);
+  assert.throws(() => agent.setPolicy(BOB, "perhaps"), /policy/);
+  assert.throws(() => agent.watchers(), /callback/);
+  const plain = openAgent(t, server, "bob");
+  assert.throws(() => plain.watchers(() => {}), /authorize/);
+  assert.throws(() => plain.setPolicy(BOB, "allow"), /authorize/);
+});
