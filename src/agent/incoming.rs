@@ -1,10 +1,10 @@
 //! What the server sends unasked: NOTIFY, OPTIONS, and what is to be refused (RFC 3261 §8.2).
 
+use super::documents::ACCEPT;
 use super::lists::EVENTLIST;
 use super::registration::SUPPORTED;
 use super::subscriptions::SubscriptionId;
-use super::watches::{ACCEPT, is_read};
-use super::{Agent, Direction, Event, Failure, FailureCode, Output};
+use super::{Agent, Direction, Event, Failure, FailureCode, Output, Subject};
 use crate::decimal::decimal;
 use crate::presence::multipart::RELATED;
 use crate::sip::message::push_lossy;
@@ -101,10 +101,11 @@ impl Agent {
             self.answer(request, 481, &[]);
             return;
         };
+        let subject = self.subscriptions.get(id).map_or(Subject::Presence, |s| s.subject);
         let coding = request.header(&Name::ContentEncoding);
         let readable = match request.content_type() {
             Ok(Some(media)) => {
-                is_read(&media.essence) || (media.essence == RELATED && self.list_of(id).is_some())
+                subject.reads(&media.essence) || (media.essence == RELATED && self.list_of(id).is_some())
             }
             // A body without a type: taken for what was asked for.
             Ok(None) => true,
@@ -113,7 +114,7 @@ impl Agent {
         let refusal = if coding.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
             Some((Name::AcceptEncoding, "identity"))
         } else if !request.body.is_empty() && !readable {
-            Some((Name::Accept, ACCEPT))
+            Some((Name::Accept, subject.accept()))
         } else {
             None
         };
@@ -132,7 +133,7 @@ impl Agent {
                 self.answer(request, 200, &rows[..if gruu.is_some() { 2 } else { 0 }]);
                 self.deliver(id, notified, request, now);
             }
-            Err(489) => self.answer(request, 489, &[(Name::AllowEvents, "presence")]),
+            Err(489) => self.answer(request, 489, &[(Name::AllowEvents, subject.event())]),
             Err(status) => self.answer(request, status, &[]),
         }
         self.subscriptions.settle(id);

@@ -5,6 +5,7 @@
 //! made and forgotten with its rows, and told under the number of the list. Those of a list in the request are watches
 //! of the application; each gets a subscription of its own if the server leaves it out, or refuses the list.
 
+use super::documents::{Content, Subject, text};
 use super::registration::SUPPORTED;
 use super::subscriptions::{Role, SubscriptionId};
 use super::watch::Watch;
@@ -123,14 +124,14 @@ impl Agent {
     /// Watches the list `target` that the server keeps. Its members are told under the number of the list; its own
     /// view says how the subscription stands.
     pub fn watch_list(&mut self, target: &Uri, now: Instant) -> WatchId {
-        let id = self.hold(target, true);
+        let id = self.hold(target, Subject::List);
         self.start(now);
         id
     }
 
     /// Watches each of `targets`, with one subscription for all that are new if there is a list server.
     pub fn watch_all(&mut self, targets: &[Uri], now: Instant) -> Vec<WatchId> {
-        let ids = targets.iter().map(|target| self.hold(target, false)).collect();
+        let ids = targets.iter().map(|target| self.hold(target, Subject::Presence)).collect();
         self.start(now);
         ids
     }
@@ -148,6 +149,7 @@ impl Agent {
                 }
             }
             let mut watch = Watch::new(&server, WatchId(0));
+            watch.subject = Subject::List;
             watch.list = Some(Box::new(list));
             self.watches.all.insert(id, Box::new(watch));
             self.go_alone(id);
@@ -163,8 +165,8 @@ impl Agent {
     pub(super) fn go_alone(&mut self, id: WatchId) {
         self.leave_list(id);
         let Some(watch) = self.watches.get(id) else { return };
-        let target = watch.target.clone();
-        let subscription = self.subscribe(&target, self.config.expires, Role::Watch(id));
+        let (target, subject) = (watch.target.clone(), watch.subject);
+        let subscription = self.subscribe(&target, subject, self.config.expires, Role::Watch(id));
         if let Some(watch) = self.watches.all.get_mut(&id) {
             watch.subscription = Some(subscription);
         }
@@ -408,6 +410,7 @@ impl Agent {
         depth: usize,
     ) -> bool {
         let mut found: Option<Presence> = None;
+        let mut content = Content::default();
         let mut fault = None;
         for cid in instances.iter().filter_map(|instance| instance.cid.as_ref()) {
             // A part is for one instance: a small message must not become a large state.
@@ -424,13 +427,17 @@ impl Agent {
                     return true;
                 }
                 Some(part) if multipart::is(&part.kind, PIDF) => {
+                    content.text = text(part.body);
                     pidf::read(part.body, &self.config.document_limits)
                 }
                 Some(_) => Err(DocumentError::MediaType),
                 None => Err(DocumentError::Part),
             };
             match (result, &mut found) {
-                (Ok((one, _)), None) => found = Some(one),
+                (Ok((one, warnings)), None) => {
+                    found = Some(one);
+                    content.warnings = warnings;
+                }
                 // Instances of one resource are parts of one presence.
                 (Ok((mut one, _)), Some(all)) => {
                     all.tuples.append(&mut one.tuples);
@@ -472,7 +479,8 @@ impl Agent {
             let is_over = state == Watching::Terminated;
             watch.stale = is_over && watch.known;
             if found.is_some() || (is_news && !is_over) {
-                watch.take(found.map(Rc::new), round.now);
+                content.presence = found.map(Rc::new);
+                watch.take(content, round.now);
             }
             watch.known = !(round.anew && instances.is_empty());
             watch.as_of = Some(round.now);

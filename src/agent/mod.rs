@@ -10,6 +10,7 @@ mod audience;
 mod authentication;
 mod config;
 mod deadlines;
+mod documents;
 mod failure;
 mod incoming;
 mod keep_alive;
@@ -27,6 +28,7 @@ mod watches;
 #[cfg(feature = "full")]
 pub use audience::{Audience, Identities};
 pub use config::{Config, ConfigError, Credentials};
+pub use documents::{Details, Subject};
 pub use failure::{Failure, FailureCode, FailureSource};
 pub use output::{
     Cause, ChallengeId, Challenged, ConnectionState, Direction, Event, Output, QuestionId, RequestId,
@@ -36,7 +38,7 @@ pub use output::{
 use crate::presence::PublishedState;
 use crate::random::Random;
 use crate::sip::auth::Secret;
-use crate::sip::{EventType, Message, NameAddr, ParseError, Scheme, Uri};
+use crate::sip::{Message, NameAddr, ParseError, Scheme, Uri};
 use crate::time::{Duration, Instant};
 use crate::transaction::{ClientTransactions, Response, T1};
 #[cfg(feature = "full")]
@@ -51,6 +53,7 @@ use session::Session;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use subscriptions::Subscriptions;
+use watch::Watch;
 use watches::Watches;
 
 /// How long [`Agent::close`] may take.
@@ -519,6 +522,19 @@ impl Agent {
         Some((summary.status.as_str(), summary.because.0, summary.because.1.clone()))
     }
 
+    /// The last document about what is watched, or about the member `uri` of a watched list, as text: as it came, or as
+    /// the changes made it that came after. Then, in a sentence each, what was wrong in it and was read over.
+    #[must_use]
+    pub fn last_document(&self, id: WatchId, uri: &str) -> Option<Vec<String>> {
+        let id = self.member_at(id, uri).unwrap_or(id);
+        let content = self.watches.get(id).map(Watch::content).filter(|content| !content.is_empty())?;
+        let mut texts = vec![content.text.clone()];
+        for warning in &content.warnings {
+            texts.push(warning.explain());
+        }
+        Some(texts)
+    }
+
     /// The next thing to do, in order. Call until `None` after each mutation.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -547,10 +563,5 @@ impl Agent {
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))
         .min()
-    }
-
-    /// What is subscribed to.
-    fn presence_event() -> EventType {
-        EventType::new("presence")
     }
 }

@@ -1,6 +1,6 @@
 //! What an agent tells its shell.
 
-use super::Failure;
+use super::{Details, Failure};
 use crate::presence::{Presence, Summary};
 use crate::sip::Substate;
 use crate::sip::auth::Challenge;
@@ -151,6 +151,8 @@ pub struct View {
     pub summary: Summary,
     /// The document.
     pub presence: Option<Rc<Presence>>,
+    /// What was told beside it, or instead.
+    pub details: Option<Rc<Details>>,
     /// How the subscription stands.
     pub subscription: SubscriptionView,
     /// The connection or the subscription is gone; this is the last known state.

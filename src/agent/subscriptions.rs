@@ -1,7 +1,7 @@
 //! The subscriptions of an agent, found by Call-ID, by deadline, and by who has something to send.
 
 use super::deadlines::Deadlines;
-use super::{RequestId, WatchId};
+use super::{RequestId, Subject, WatchId};
 use crate::event::Subscriber;
 use crate::time::Instant;
 use litemap::LiteMap;
@@ -24,6 +24,7 @@ pub(super) enum Role {
 
 pub(super) struct Subscription {
     pub(super) subscriber: Subscriber,
+    pub(super) subject: Subject,
     pub(super) role: Role,
     call_id: Option<String>,
     due: Option<Instant>,
@@ -40,10 +41,10 @@ pub(super) struct Subscriptions {
 }
 
 impl Subscriptions {
-    pub(super) fn insert(&mut self, subscriber: Subscriber, role: Role) -> SubscriptionId {
+    pub(super) fn insert(&mut self, subscriber: Subscriber, subject: Subject, role: Role) -> SubscriptionId {
         let id = SubscriptionId(self.next);
         self.next = self.next.wrapping_add(1);
-        let new = Subscription { subscriber, role, call_id: None, due: None, queued: false };
+        let new = Subscription { subscriber, subject, role, call_id: None, due: None, queued: false };
         self.all.insert(id.0, Box::new(new));
         self.settle(id);
         id

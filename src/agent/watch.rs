@@ -1,16 +1,17 @@
 //! What is known of one watched presentity, and whether it is news.
 
+use super::documents::{Content, Documents, Subject};
 use super::lists::List;
 use super::subscriptions::SubscriptionId;
 use super::{Cause, Failure, SubscriptionView, View, WatchId, Watching};
-use crate::presence::partial::LocalCopy;
-use crate::presence::{Presence, Status, Summary, status};
+use crate::presence::{Status, Summary, status};
 use crate::sip::Uri;
 use crate::time::{Duration, Instant};
 use std::rc::Rc;
 
 pub(super) struct Watch {
     pub(super) target: Uri,
+    pub(super) subject: Subject,
     /// The number under which it is told; 0 if it is not.
     pub(super) told_as: WatchId,
     /// What it knows of its members, if it is of a list.
@@ -31,9 +32,8 @@ pub(super) struct Watch {
     pub(super) retry_at: Option<Instant>,
     pub(super) stale: bool,
     pub(super) as_of: Option<Instant>,
-    presence: Option<Rc<Presence>>,
-    /// What partial documents change.
-    pub(super) copy: LocalCopy,
+    content: Content,
+    pub(super) documents: Documents,
     summary: Summary,
     /// A NOTIFY has come at least once.
     pub(super) known: bool,
@@ -46,6 +46,7 @@ impl Watch {
             uri: target.text(),
             summary: nothing_known(),
             presence: None,
+            details: None,
             subscription: SubscriptionView {
                 state: Watching::Trying,
                 reason: None,
@@ -59,6 +60,7 @@ impl Watch {
         });
         Self {
             target: target.clone(),
+            subject: Subject::Presence,
             told_as,
             list: None,
             member_of: None,
@@ -73,8 +75,8 @@ impl Watch {
             retry_at: None,
             stale: false,
             as_of: None,
-            presence: None,
-            copy: LocalCopy::default(),
+            content: Content::default(),
+            documents: Documents::default(),
             summary: nothing_known(),
             known: false,
             view,
@@ -82,18 +84,24 @@ impl Watch {
     }
 
     pub(super) const fn has_document(&self) -> bool {
-        self.presence.is_some()
+        !self.content.is_empty()
     }
 
-    /// Replaces the document; `None` means that there is none.
-    pub(super) fn take(&mut self, presence: Option<Rc<Presence>>, now: Instant) {
-        self.presence = presence;
+    /// The document that was read last.
+    pub(super) const fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// Replaces what is known; it may be nothing.
+    pub(super) fn take(&mut self, content: Content, now: Instant) {
+        self.content = content;
         self.summarize(now);
     }
 
     /// Applies the status rule again: an activity may have begun or ended.
     pub(super) fn summarize(&mut self, now: Instant) {
-        self.summary = self.presence.as_ref().map_or_else(nothing_known, |p| status::summarize(p, now));
+        self.summary =
+            self.content.presence.as_ref().map_or_else(nothing_known, |p| status::summarize(p, now));
     }
 
     /// The subscription stands differently.
@@ -109,7 +117,8 @@ impl Watch {
         let mut view = View {
             uri: self.view.uri.clone(),
             summary: self.summary.clone(),
-            presence: self.presence.clone(),
+            presence: self.content.presence.clone(),
+            details: self.content.details.clone(),
             subscription: SubscriptionView {
                 state: self.state,
                 reason: self.reason.clone(),
@@ -128,7 +137,7 @@ impl Watch {
             && old.subscription.retry_at == view.subscription.retry_at
             && old.as_of.is_some() == view.as_of.is_some()
             && old.summary == view.summary
-            && old.presence == view.presence;
+            && self.content.is_in(old);
         if same {
             // A renewal is no change of the presentity. A second more or less is the way of the message.
             let (old, new) = (old.subscription.expires?, self.expires?);

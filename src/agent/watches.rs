@@ -1,6 +1,7 @@
 //! The application's watches: which subscription feeds which, and what it is told.
 
 use super::deadlines::Deadlines;
+use super::documents::{ACCEPT_WHOLE, Content, Documents, Read, Subject};
 use super::requests::{Job, describe, refusal};
 use super::subscriptions::{Role, SubscriptionId};
 use super::watch::{Watch, nothing_known};
@@ -8,28 +9,11 @@ use super::{
     Agent, Cause, Event, Failure, FailureCode, RequestId, SubscriptionView, View, WatchId, Watching,
 };
 use crate::event::subscriber::{End, Notified, Plan, Subscriber, Update, Why};
-use crate::presence::partial::{LocalCopy, PIDF_DIFF};
-use crate::presence::pidf::Limits;
-use crate::presence::xpidf::{self, CPIM_PIDF, XPIDF};
-use crate::presence::{DocumentError, PIDF, Presence, pidf, status};
-use crate::sip::{Message, Reason, Uri};
+use crate::presence::{DocumentError, status};
+use crate::sip::{EventType, Message, Reason, Uri};
 use crate::time::Instant;
 use litemap::LiteMap;
 use std::rc::Rc;
-
-/// Whether partial documents are taken. The page's module goes without: they are a tenth of its code, and of the
-/// servers that are known to us only our own sends any.
-const PARTIAL: bool = cfg!(feature = "partial");
-
-/// What a watcher takes (RFC 5263 §4.2). Without `q` where it counts: Asterisk compares the type with all behind it.
-pub(super) const ACCEPT: &str = if PARTIAL {
-    "application/pidf+xml, application/pidf-diff+xml, application/xpidf+xml;q=0.1, application/cpim-pidf+xml;q=0.1"
-} else {
-    ACCEPT_WHOLE
-};
-/// The same after partial documents have failed.
-const ACCEPT_WHOLE: &str =
-    "application/pidf+xml, application/xpidf+xml;q=0.1, application/cpim-pidf+xml;q=0.1";
 
 #[derive(Default)]
 pub(super) struct Watches {
@@ -68,14 +52,21 @@ impl Agent {
     /// more begins anew if the subscription has ended for good. A watch that the agent itself refuses is told so and
     /// forgotten: it has no view, and need not be ended.
     pub fn watch(&mut self, target: &Uri, now: Instant) -> WatchId {
-        let id = self.hold(target, false);
+        let id = self.hold(target, Subject::Presence);
         self.start(now);
         id
     }
 
-    /// A watch of `target`, which may be a list; nothing is sent before [`Self::start`].
-    pub(crate) fn hold(&mut self, target: &Uri, is_list: bool) -> WatchId {
-        let address = address(target, is_list);
+    /// Starts watching something of `target`. Watches of different subjects are different watches.
+    pub fn watch_subject(&mut self, target: &Uri, subject: Subject, now: Instant) -> WatchId {
+        let id = self.hold(target, subject);
+        self.start(now);
+        id
+    }
+
+    /// A watch of `target`; nothing is sent before [`Self::start`].
+    pub(crate) fn hold(&mut self, target: &Uri, subject: Subject) -> WatchId {
+        let address = address(target, subject);
         let refusal = self.refusal(target);
         let known = self.watches.by_address.get(&address).copied();
         match (refusal, known) {
@@ -91,7 +82,8 @@ impl Agent {
                 let id = self.watches.next_id();
                 let mut watch = Watch::new(target, id);
                 watch.count = 1;
-                watch.list = is_list.then(Box::default);
+                watch.subject = subject;
+                watch.list = (subject == Subject::List).then(Box::default);
                 self.watches.by_address.insert(address, id);
                 self.watches.all.insert(id, Box::new(watch));
                 self.watches.batch.push(id);
@@ -173,19 +165,30 @@ impl Agent {
 
     /// Asks once for the presence of `target`; answered by [`Event::Fetched`].
     pub fn fetch(&mut self, target: &Uri, now: Instant) -> RequestId {
+        self.fetch_subject(target, Subject::Presence, now)
+    }
+
+    /// Asks once about `target`, which is no list; answered by [`Event::Fetched`].
+    pub fn fetch_subject(&mut self, target: &Uri, subject: Subject, now: Instant) -> RequestId {
         let request = self.next_request_id();
         if let Some(code) = self.refusal(target) {
             let mut failure = Failure::new(code);
             failure.uri = Some(target.text());
             self.tell(Event::Fetched { request, result: Err(failure) });
         } else {
-            self.subscribe(target, 0, Role::Fetch(request, target.text()));
+            self.subscribe(target, subject, 0, Role::Fetch(request, target.text()));
             self.run(now);
         }
         request
     }
 
-    pub(super) fn subscribe(&mut self, target: &Uri, expires: u32, role: Role) -> SubscriptionId {
+    pub(super) fn subscribe(
+        &mut self,
+        target: &Uri,
+        subject: Subject,
+        expires: u32,
+        role: Role,
+    ) -> SubscriptionId {
         let mut target = target.clone();
         target.clean();
         // A few may renew together.
@@ -196,12 +199,12 @@ impl Agent {
         let plan = Plan {
             target,
             from: self.from.clone(),
-            event: Self::presence_event(),
-            accept: ACCEPT,
+            event: EventType::new(subject.event()),
+            accept: subject.accept(),
             expires,
             spread,
         };
-        self.subscriptions.insert(Subscriber::new(plan), role)
+        self.subscriptions.insert(Subscriber::new(plan), subject, role)
     }
 
     /// Sends SUBSCRIBEs as long as the window has room.
@@ -272,14 +275,15 @@ impl Agent {
         }
         let Some(subscription) = self.subscriptions.get(id) else { return };
         let (role, expires_at) = (subscription.role.clone(), subscription.subscriber.expires_at());
+        let subject = subscription.subject;
         let limits = &self.config.document_limits;
         match role {
             Role::Watch(watch_id) => {
                 let Some(watch) = self.watches.all.get_mut(&watch_id) else { return };
                 if notified.anew {
-                    watch.copy = LocalCopy::default();
+                    watch.documents = Documents::default();
                 }
-                let document = read(message, &mut watch.copy, limits);
+                let document = watch.documents.read(subject, message, limits, now);
                 let cause = if !watch.known {
                     Cause::Initial
                 } else if notified.anew {
@@ -289,10 +293,16 @@ impl Agent {
                 };
                 let (mut fault, mut ask, mut is_fresh) = (None, false, true);
                 match document {
-                    Ok(Read::Document(presence)) => watch.take(Some(presence), now),
+                    Ok(Read::Content(content)) => watch.take(content, now),
+                    Ok(Read::Part(content)) => {
+                        watch.take(content, now);
+                        ask = true;
+                    }
                     Ok(Read::Old) => is_fresh = false,
                     Ok(Read::Nothing) if notified.unchanged => {}
-                    Ok(Read::Nothing) if notified.answers && notified.end.is_none() => watch.take(None, now),
+                    Ok(Read::Nothing) if notified.answers && notified.end.is_none() => {
+                        watch.take(Content::default(), now);
+                    }
                     // The document before stays valid (RFC 3856 §6.8). But servers also send this when the last
                     // publication has run out: ask for the whole state.
                     Ok(Read::Nothing) => ask = watch.has_document() && notified.end.is_none(),
@@ -304,7 +314,7 @@ impl Agent {
                         fault = Some(error).filter(|error| *error != DocumentError::Version);
                     }
                 }
-                let is_hopeless = watch.copy.is_hopeless();
+                let is_hopeless = watch.documents.is_hopeless();
                 watch.known |= is_fresh;
                 if is_fresh {
                     watch.as_of = Some(now);
@@ -335,9 +345,9 @@ impl Agent {
             }
             Role::Fetch(request, uri) => {
                 let Some(end) = notified.end else { return };
-                let presence = match read(message, &mut LocalCopy::default(), limits) {
-                    Ok(Read::Document(presence)) => Some(presence),
-                    Ok(Read::Nothing | Read::Old) => None,
+                let content = match Documents::default().read(subject, message, limits, now) {
+                    Ok(Read::Content(content) | Read::Part(content)) => content,
+                    Ok(Read::Nothing | Read::Old) => Content::default(),
                     Err(error) => {
                         let result = Err(bad_document(&error, Some(uri)));
                         return self.tell(Event::Fetched { request, result });
@@ -348,7 +358,7 @@ impl Agent {
                     Why::Terminated(reason) => reason.map(|reason| reason.as_str().to_owned()),
                     Why::Refused(_) | Why::NoAnswer | Why::NoNotify | Why::Expired | Why::Left => None,
                 };
-                let view = fetched(uri, presence, state, reason, now);
+                let view = fetched(uri, content, state, reason, now);
                 self.tell(Event::Fetched { request, result: Ok(Rc::new(view)) });
             }
             Role::Departed => {}
@@ -511,7 +521,7 @@ impl Agent {
     pub(super) fn forget(&mut self, id: WatchId) {
         self.leave_list(id);
         let Some(watch) = self.watches.all.remove(&id) else { return };
-        let address = address(&watch.target, watch.list.is_some());
+        let address = address(&watch.target, watch.subject);
         if self.watches.by_address.get(&address) == Some(&id) {
             self.watches.by_address.remove(&address);
         }
@@ -545,42 +555,6 @@ impl Agent {
             subscription_departs(&mut self.subscriptions, id);
         }
     }
-}
-
-/// What a NOTIFY brought.
-enum Read {
-    /// No body.
-    Nothing,
-    /// A partial document that is not newer than what is known.
-    Old,
-    Document(Rc<Presence>),
-}
-
-/// Reads the document in `notify`; `copy` is what partial ones change.
-fn read(notify: &Message, copy: &mut LocalCopy, limits: &Limits) -> Result<Read, DocumentError> {
-    let body = &notify.body;
-    if body.is_empty() {
-        return Ok(Read::Nothing);
-    }
-    let kind = notify.content_type().ok().flatten();
-    let presence = match kind.as_ref().map_or("", |kind| kind.essence.as_str()) {
-        PIDF_DIFF if PARTIAL => match copy.handle(body, limits)? {
-            Some(presence) => presence,
-            None => return Ok(Read::Old),
-        },
-        kind => {
-            // Of another type: what partial documents have told is over (RFC 5263 §4.5).
-            copy.discard();
-            let is_old = matches!(kind, XPIDF | CPIM_PIDF);
-            if is_old { xpidf::read(body, limits)?.0 } else { pidf::read(body, limits)?.0 }
-        }
-    };
-    Ok(Read::Document(Rc::new(presence)))
-}
-
-/// Whether documents of this type are read in a NOTIFY.
-pub(super) fn is_read(essence: &str) -> bool {
-    matches!(essence, PIDF | XPIDF | CPIM_PIDF) || PARTIAL && essence == PIDF_DIFF
 }
 
 fn bad_document(error: &DocumentError, uri: Option<String>) -> Failure {
@@ -623,26 +597,19 @@ pub(super) fn subscription_departs(subscriptions: &mut super::Subscriptions, id:
     subscriptions.remove(id);
 }
 
-/// The key of a watch of `target`. A list and a presentity of one address are two things.
-fn address(target: &Uri, is_list: bool) -> String {
+/// The key of a watch of `target`.
+fn address(target: &Uri, subject: Subject) -> String {
     let mut address = target.address_of_record();
-    if is_list {
-        address.push_str(" list");
-    }
+    address.push_str(subject.mark());
     address
 }
 
-fn fetched(
-    uri: String,
-    presence: Option<Rc<Presence>>,
-    state: Watching,
-    reason: Option<String>,
-    now: Instant,
-) -> View {
+fn fetched(uri: String, content: Content, state: Watching, reason: Option<String>, now: Instant) -> View {
     View {
         uri,
-        summary: presence.as_ref().map_or_else(nothing_known, |p| status::summarize(p, now)),
-        presence,
+        summary: content.presence.as_ref().map_or_else(nothing_known, |p| status::summarize(p, now)),
+        presence: content.presence,
+        details: content.details,
         subscription: SubscriptionView { state, reason, failure: None, expires: None, retry_at: None },
         stale: false,
         as_of: Some(now),

@@ -5,27 +5,29 @@
  * number it gets, then lets the core act (`pump`), so that an event never comes before its number is known.
  */
 import { watchInput } from "./auto-away.js";
-import { type Audience, type Core, type CoreHost, type CoreOptions, type CorePublication, Kind, type Load, toFields } from "./core.js";
+import { type Audience, type Core, type CoreHost, type CoreOptions, type CorePublication, Kind, type Load, Subject, toFields } from "./core.js";
 import { localFailure, PresenceError } from "./failure.js";
 import {
-  checkAddress, checkAutoAway, checkCredentials, checkOptions, checkPolicy, checkPublication, checkWebSocket,
+  checkAddress, checkAutoAway, checkCredentials, checkOptions, checkPolicy, checkPublication, checkSubject,
+  checkWebSocket, needsFull,
 } from "./options.js";
 import { Record } from "./record.js";
 import { type Session, takeSession } from "./session.js";
 import type {
   Agent, AgentEventMap, AgentOptions, AutoAwayOptions, ConnectionInfo, CredentialsProvider, Explanation, Failure, PresenceState,
-  Policy, PublishOptions, WatchCallback, WatchersCallback,
+  Policy, PublishOptions, WatchCallback, WatchOptions, WatchersCallback,
 } from "./types.js";
 
 /** Snapshots of presentities that nobody watches, kept so that each stays the same object. */
 const MOST_UNKNOWN = 1000;
 
-/** Sets the key of a list apart: no address has a blank. */
-const LIST = "list ";
+/** What sets the key of a watch apart, by its subject: no address has a blank. */
+const MARKS = ["", "list ", "dialog ", "winfo "] as const;
 
 interface Watch {
   readonly key: string;
   readonly uri: string;
+  readonly subject: Subject;
   /** The last states of the members, if it is the watch of a list. */
   readonly members: Map<string, PresenceState> | undefined;
   /** The core's number; several spellings of one address share it. */
@@ -103,6 +105,7 @@ export class PresenceAgent extends EventTarget implements Agent {
   readonly #credentials: CredentialsProvider | undefined;
   readonly #options: Omit<CoreOptions, "instance">;
   readonly #WebSocket: new (...args: unknown[]) => object;
+  readonly #full: boolean;
   readonly #taken: Promise<Session>;
   #session: Session | undefined;
   #connection: ConnectionInfo = Object.freeze({ state: "connecting", attempt: 0 });
@@ -128,6 +131,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     super();
     this.#options = checkOptions(options);
     this.#WebSocket = checkWebSocket(options);
+    this.#full = needsFull(options);
     this.#credentials = options.credentials;
     this.#isWatched = options.authorize !== undefined;
     this.#taken = takeSession(this.#options.aor);
@@ -341,20 +345,20 @@ export class PresenceAgent extends EventTarget implements Agent {
     return this.#connection;
   }
 
-  watch(uri: string | readonly string[], callback: WatchCallback): () => void {
+  watch(uri: string | readonly string[], callback: WatchCallback, options?: WatchOptions): () => void {
     const uris = (typeof uri === "string" ? [uri] : [...uri]).map(checkAddress);
     if (typeof callback !== "function") throw new TypeError("sip-presence: watch takes a callback");
-    return this.#watch([...new Set(uris)], callback, false);
+    return this.#watch([...new Set(uris)], callback, this.#subject(options));
   }
 
   watchList(uri: string, callback: WatchCallback): () => void {
     if (typeof callback !== "function") throw new TypeError("sip-presence: watchList takes a callback");
-    return this.#watch([checkAddress(uri)], callback, true);
+    return this.#watch([checkAddress(uri)], callback, Subject.List);
   }
 
-  #watch(uris: string[], call: WatchCallback, isList: boolean): () => void {
+  #watch(uris: string[], call: WatchCallback, subject: Subject): () => void {
     const fresh: Watch[] = [];
-    const ends = uris.map((uri) => this.#join(uri, call, isList, fresh));
+    const ends = uris.map((uri) => this.#join(uri, call, subject, fresh));
     if (fresh.length > 0) {
       this.#when((core) => this.#start(core, fresh), (failure) => {
         for (const watch of fresh) this.#refuse(watch, failure);
@@ -366,18 +370,19 @@ export class PresenceAgent extends EventTarget implements Agent {
   }
 
   /** Adds a callback to a watch, and the watch to `fresh` if it has to be started. */
-  #join(uri: string, call: WatchCallback, isList: boolean, fresh: Watch[]): () => void {
-    const key = isList ? LIST + uri : uri;
+  #join(uri: string, call: WatchCallback, subject: Subject, fresh: Watch[]): () => void {
+    const key = MARKS[subject] + uri;
+    const isList = subject === Subject.List;
     const known = this.#watches.get(key);
     const members = isList ? new Map<string, PresenceState>() : undefined;
-    const watch = known ?? { key, uri, members, id: undefined, state: this.#blank(uri), callbacks: new Set() };
+    const watch = known ?? { key, uri, subject, members, id: undefined, state: this.#blank(uri), callbacks: new Set() };
     const callback = { call };
     watch.callbacks.add(callback);
     this.#watches.set(key, watch);
     if (isList) this.#lists.add(watch);
     // A watch that has ended for good begins again when somebody asks again.
     if (known === undefined || isOver(known.state)) fresh.push(watch);
-    const states = watch.members?.values() ?? [this.snapshot(uri)];
+    const states = watch.members?.values() ?? [this.#snapshot(uri, subject)];
     for (const state of [...states]) guard(() => call(state, isList ? state.uri : uri));
     return () => {
       watch.callbacks.delete(callback);
@@ -401,7 +406,7 @@ export class PresenceAgent extends EventTarget implements Agent {
 
   /** Tells the core of `watch`. */
   #number(core: Core, watch: Watch): void {
-    const id = core.watch(watch.uri, watch.members !== undefined);
+    const id = core.watch(watch.uri, watch.subject);
     if (this.#failure !== undefined) return;
     if (id === 0) {
       const failure = localFailure("bad-address", { uri: watch.uri });
@@ -442,8 +447,10 @@ export class PresenceAgent extends EventTarget implements Agent {
   }
 
   /** A loop that is slower than the changes sees the newest state, not each one. */
-  changes(uri: string, { signal }: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<PresenceState> {
+  changes(uri: string, options: WatchOptions & { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<PresenceState> {
     checkAddress(uri);
+    this.#subject(options);
+    const { signal } = options;
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("sip-presence: signal: give an AbortSignal");
     const signals = [this.#ended.signal, ...(signal === undefined ? [] : [signal])];
     const done: IteratorResult<PresenceState, undefined> = { done: true, value: undefined };
@@ -464,7 +471,7 @@ export class PresenceAgent extends EventTarget implements Agent {
         const resolve = waiting.shift();
         if (resolve === undefined) newest = state;
         else resolve({ done: false, value: state });
-      });
+      }, options);
     };
     return {
       next: () => new Promise((resolve) => {
@@ -485,19 +492,27 @@ export class PresenceAgent extends EventTarget implements Agent {
     };
   }
 
-  snapshot(uri: string): PresenceState {
-    const source = this.#source(uri);
+  snapshot(uri: string, options?: WatchOptions): PresenceState {
+    return this.#snapshot(uri, this.#subject(options));
+  }
+
+  #subject(options: WatchOptions | undefined): Subject {
+    return checkSubject(options, this.#full);
+  }
+
+  #snapshot(uri: string, subject: Subject): PresenceState {
+    const source = this.#source(uri, subject);
     return source?.members?.get(uri) ?? source?.state ?? this.#blank(uri);
   }
 
   /** Who knows of `uri`: a watch of it, else a list that has it as a member, else the list of this address. */
-  #source(uri: string): Watch | undefined {
-    const watch = this.#watches.get(uri);
-    if (watch !== undefined && !isBlank(watch.state)) return watch;
+  #source(uri: string, subject: Subject): Watch | undefined {
+    const watch = this.#watches.get(MARKS[subject] + uri);
+    if (subject !== Subject.Presence || (watch !== undefined && !isBlank(watch.state))) return watch;
     for (const list of this.#lists) {
       if (list.members?.has(uri)) return list;
     }
-    return watch ?? this.#watches.get(LIST + uri);
+    return watch ?? this.#watches.get(MARKS[Subject.List] + uri);
   }
 
   #blank(uri: string): PresenceState {
@@ -528,12 +543,12 @@ export class PresenceAgent extends EventTarget implements Agent {
     });
   }
 
-  async #fetch(uri: string): Promise<PresenceState> {
-    return await this.#request((core) => core.fetch(uri), uri) ?? unknown(uri);
+  async #fetch(uri: string, subject: Subject): Promise<PresenceState> {
+    return await this.#request((core) => core.fetch(uri, subject), uri) ?? unknown(uri);
   }
 
-  fetch(uri: string): Promise<PresenceState> {
-    return this.#fetch(checkAddress(uri));
+  fetch(uri: string, options?: WatchOptions): Promise<PresenceState> {
+    return this.#fetch(checkAddress(uri), this.#subject(options));
   }
 
   publish(options: PublishOptions): Promise<void> {
@@ -601,16 +616,30 @@ export class PresenceAgent extends EventTarget implements Agent {
     if (!this.#isWatched) throw new TypeError(`sip-presence: ${verb} needs the option authorize`);
   }
 
-  explain(uri: string): Explanation {
-    const last = this.#explanations.get(checkAddress(uri));
+  explain(uri: string, options?: WatchOptions): Explanation {
+    return this.#explain(checkAddress(uri), this.#subject(options));
+  }
+
+  #explain(uri: string, subject: Subject): Explanation {
+    const last = this.#explanations.get(MARKS[subject] + uri);
     if (last !== undefined) return last;
-    const id = this.#source(uri)?.id;
+    const id = this.#source(uri, subject)?.id;
     const [status, rule, element] = (id === undefined ? undefined : this.#core?.explain(id, uri))?.split("\0") ?? [];
     return Object.freeze({
-      status: (status ?? this.snapshot(uri).status) as Explanation["status"],
+      status: (status ?? this.#snapshot(uri, subject).status) as Explanation["status"],
       rule: rule ?? "no-document",
       ...(element ? { element } : {}),
+      warnings: Object.freeze(this.#document(uri, subject).slice(1)),
     });
+  }
+
+  document(uri: string, options?: WatchOptions): string | undefined {
+    return this.#document(checkAddress(uri), this.#subject(options))[0];
+  }
+
+  #document(uri: string, subject: Subject): string[] {
+    const id = this.#source(uri, subject)?.id;
+    return (id === undefined ? undefined : this.#core?.document(id, uri))?.split("\0") ?? [];
   }
 
   close(): Promise<void> {
@@ -626,8 +655,10 @@ export class PresenceAgent extends EventTarget implements Agent {
         core.close();
         core.pump();
       });
-      for (const { uri, members } of this.#watches.values()) {
-        for (const one of [uri, ...members?.keys() ?? []]) this.#explanations.set(one, this.explain(one));
+      for (const { uri, subject, members } of this.#watches.values()) {
+        // The members of a list are asked for by their own addresses.
+        const kind = subject === Subject.List ? Subject.Presence : subject;
+        for (const one of [uri, ...members?.keys() ?? []]) this.#explanations.set(MARKS[kind] + one, this.#explain(one, kind));
       }
       this.#core = undefined;
       core.release();

@@ -58,6 +58,9 @@ export function toFields(value: CoreCredentials | CoreOptions | CorePublication)
 /** The kinds of events, in the order of `src/wasm/page.rs`. */
 export const enum Kind { State, Connection, Error, Trace, Settled, Fetched, Closed, Member, Session, Watchers }
 
+/** What is watched, in the order of `src/wasm/page.rs`. */
+export const enum Subject { Presence, List, Dialogs, Watchers }
+
 /** Who hears of events. No method may throw. */
 export interface CoreHost {
   handle(kind: Kind, id: number, words: Uint32Array, text: string): void;
@@ -75,16 +78,18 @@ export interface CoreHost {
 export interface Core {
   pump(): void;
   /** The number of the watch; 0 for an address that cannot be read. After one or several, `start`. */
-  watch(uri: string, list: boolean): number;
+  watch(uri: string, subject: Subject): number;
   start(): void;
   recall(watch: number): void;
   unwatch(watch: number): void;
-  fetch(uri: string): number | undefined;
+  fetch(uri: string, subject: Subject): number | undefined;
   /** Fields of {@link CorePublication}. */
   publish(state: string): number;
   unpublish(): number;
   /** Status, rule and element id. */
   explain(watch: number, uri: string): string | undefined;
+  /** The last document, then what was wrong in it. */
+  document(watch: number, uri: string): string | undefined;
   wake(online: boolean): void;
   restore(text: string): void;
   suspend(): void;

@@ -12,6 +12,8 @@ export interface PresenceWords extends Record<Status, string> {
   idle: string;
   /** On vacation, on holiday, or absent for good. */
   outOfOffice: string;
+  /** A call comes in, or is made; with `package="dialog"`. */
+  ringing: string;
   /** When the activity that gave the status ends. */
   until: string;
   /** The state is stale. */
@@ -111,13 +113,13 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
  * Shows the presence of one presentity.
  *
  * Attributes: `uri`; `label`, the person's name for assistive technology (default: the user part of the address);
- * `note`, to show the note; `compact`, to show the shape without the word.
+ * `note`, to show the note; `compact`, to show the shape without the word; `package="dialog"`, to show calls.
  * Parts: `badge`, `icon`, `label`, `note`. Custom properties: `--sip-presence-size`, and `--sip-presence-available` and
  * so on for the colour of each status.
  * Fires `change`, a `CustomEvent<PresenceState>` that does not bubble, for each new state.
  */
 export class SipPresenceElement extends Base {
-  static readonly observedAttributes = ["uri", "label"];
+  static readonly observedAttributes = ["uri", "package", "label"];
 
   /** The words of all elements, English. Overwrite them before the first element is connected. */
   static words: PresenceWords = {
@@ -130,6 +132,7 @@ export class SipPresenceElement extends Base {
     unknown: "unknown",
     idle: "idle",
     outOfOffice: "out of office",
+    ringing: "ringing",
     until: "until {time}",
     asOf: "last known at {time}",
     pending: "waiting for approval",
@@ -161,7 +164,7 @@ export class SipPresenceElement extends Base {
   /** Counts the watches: a callback of an earlier one says nothing any more. */
   #turn = 0;
   /** What `#state` is of. */
-  #source: readonly [agent: Agent | undefined, uri: string] = [undefined, ""];
+  #source: readonly unknown[] = [];
 
   constructor() {
     super();
@@ -216,8 +219,8 @@ export class SipPresenceElement extends Base {
   }
 
   attributeChangedCallback(name: string): void {
-    if (name === "uri") this.#watch();
-    else this.#render();
+    if (name === "label") this.#render();
+    else this.#watch();
   }
 
   /** Ends the watch, and begins the one that the element should have now. */
@@ -233,8 +236,10 @@ export class SipPresenceElement extends Base {
   #begin(turn: number): void {
     const agent = this.#agent ?? shared;
     const uri = this.getAttribute("uri")?.trim() ?? "";
-    if (this.#source[0] !== agent || this.#source[1] !== uri) {
-      this.#source = [agent, uri];
+    const options = this.getAttribute("package") === "dialog" ? { package: "dialog" } as const : {};
+    const source = [agent, uri, options.package];
+    if (source.some((part, at) => part !== this.#source[at])) {
+      this.#source = source;
       this.#state = undefined;
     }
     this.#render();
@@ -242,7 +247,7 @@ export class SipPresenceElement extends Base {
     try {
       const unwatch = agent.watch(uri, (state) => {
         if (turn === this.#turn) this.#show(state);
-      });
+      }, options);
       // A listener of `change` may have begun another watch by now.
       if (turn === this.#turn) this.#unwatch = unwatch;
       else unwatch();
@@ -267,6 +272,7 @@ export class SipPresenceElement extends Base {
     if (state !== undefined) {
       const { state: stage, reason } = state.subscription;
       const timed = (text: string, at: number) => text.replace("{time}", () => time(at));
+      if (state.dialogs && state.activities.includes("ringing")) more.push(words.ringing);
       if (state.until !== undefined) more.push(timed(words.until, state.until));
       if (state.idle) more.push(words.idle);
       if (state.outOfOffice) more.push(words.outOfOffice);

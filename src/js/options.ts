@@ -1,7 +1,7 @@
 /** Checks what the application passes. A wrong argument throws a TypeError that names the argument and what to give. */
-import type { CoreCredentials, CoreOptions, CorePublication } from "./core.js";
+import { type CoreCredentials, type CoreOptions, type CorePublication, Subject } from "./core.js";
 import { STATUSES } from "./record.js";
-import type { AgentOptions, AutoAwayOptions, Credentials, PublishOptions, Rates } from "./types.js";
+import type { AgentOptions, AutoAwayOptions, Credentials, PublishOptions, Rates, WatchOptions } from "./types.js";
 
 declare const VERSION: string;
 
@@ -122,7 +122,7 @@ export function checkPolicy(policy: unknown): void {
 
 /** Whether these options ask for what only the full module does. */
 export function needsFull(options: AgentOptions & { readonly xcapRoot?: unknown }): boolean {
-  return (options?.authorize ?? options?.xcapRoot) !== undefined;
+  return options?.full === true || (options?.authorize ?? options?.xcapRoot) !== undefined;
 }
 
 /** Checks the options of `createAgent` and fills in the defaults. */
@@ -181,6 +181,15 @@ export function checkWebSocket({ webSocket = globalThis.WebSocket }: AgentOption
     wrong("webSocket: this host has no global WebSocket; pass a constructor, such as that of the npm package ws");
   }
   return webSocket as new (...args: unknown[]) => object;
+}
+
+/** Checks the package of a watch; `full`: whether the agent has the full module. */
+export function checkSubject(options: WatchOptions | undefined, full: boolean): Subject {
+  const { package: wanted = "presence" } = options ?? {};
+  if (wanted === "presence") return Subject.Presence;
+  if (wanted !== "dialog") wrong(`package: give "presence" or "dialog", not ${describe(wanted)}`);
+  if (!full) wrong("package: for \"dialog\" make the agent with the option full: true");
+  return Subject.Dialogs;
 }
 
 /** Checks the argument of `publish`; `until` becomes epoch milliseconds. */

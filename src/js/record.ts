@@ -3,8 +3,8 @@
  * the same order. The objects made from it are frozen. Keys are ours: no text from a peer becomes one.
  */
 import type {
-  Activity, AttributeValue, Capability, Cause, ChallengeInfo, ConnectionInfo, Device, Extension, Failure, FailureSource,
-  Note, Person, Presence, PresenceAttribute, PresenceState, Status, SubscriptionInfo, Tuple, UserInput,
+  Activity, AttributeValue, Capability, Cause, ChallengeInfo, ConnectionInfo, Device, Dialog, Extension, Failure,
+  FailureSource, Identity, Note, Participant, Person, Presence, PresenceAttribute, PresenceState, Status, SubscriptionInfo, Tuple, UserInput,
 } from "./types.js";
 
 // The order is that of src/wasm/record.rs.
@@ -91,6 +91,8 @@ export class Record {
     if (until !== undefined) state.until = until;
     if (asOf !== undefined) state.asOf = asOf;
     if (this.#flag()) state.presence = this.#presence();
+    const details = this.word();
+    if (details === 1) state.dialogs = this.list(() => this.#dialog());
     return Object.freeze(state);
   }
 
@@ -115,6 +117,29 @@ export class Record {
     const notes = this.list(() => this.#note());
     const extensions = this.list(() => this.#extension());
     return Object.freeze({ entity, tuples, persons, devices, notes, extensions });
+  }
+
+  #dialog(): Dialog {
+    const dialog: Draft<Partial<Dialog>> = { id: this.text(), state: this.text() };
+    for (const name of ["direction", "callId", "localTag", "remoteTag"] as const) {
+      const text = this.optional();
+      if (text !== undefined) dialog[name] = text as "initiator";
+    }
+    dialog.local = this.#participant();
+    dialog.remote = this.#participant();
+    return Object.freeze(dialog as Dialog);
+  }
+
+  #participant(): Participant {
+    const identities = this.list(() => this.#identity());
+    const target = this.optional();
+    return Object.freeze(target === undefined ? { identities } : { identities, target });
+  }
+
+  #identity(): Identity {
+    const uri = this.text();
+    const displayName = this.optional();
+    return Object.freeze(displayName === undefined ? { uri } : { uri, displayName });
   }
 
   #component(): Tuple & Person & Device {

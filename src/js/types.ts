@@ -145,6 +145,36 @@ export interface Presence {
   readonly extensions: readonly Extension[];
 }
 
+/** An address with a name for people. */
+export interface Identity {
+  readonly uri: string;
+  readonly displayName?: string;
+}
+
+/** A side of a call (RFC 4235 §4.1.6). */
+export interface Participant {
+  readonly identities: readonly Identity[];
+  /** The address of its device. */
+  readonly target?: string;
+}
+
+/** A call, or an attempt at one (RFC 4235 §4.1.1). Those that are over are not told. */
+export interface Dialog {
+  readonly id: string;
+  /** `trying`, `proceeding`, `early`, `confirmed`, or another word that the server used. */
+  readonly state: string;
+  /** What the watched side is. */
+  readonly direction?: "initiator" | "recipient";
+  /** With the tags it names the dialog, as a header `Replaces` needs it (RFC 3891). */
+  readonly callId?: string;
+  readonly localTag?: string;
+  readonly remoteTag?: string;
+  /** The watched side. */
+  readonly local: Participant;
+  /** The other side. */
+  readonly remote: Participant;
+}
+
 /** How the subscription behind a state stands (RFC 6665 §4.1). */
 export interface SubscriptionInfo {
   readonly state: "trying" | "pending" | "active" | "terminated";
@@ -173,6 +203,8 @@ export interface PresenceState {
   readonly until?: number;
   /** The whole document; absent until one came. */
   readonly presence?: Presence;
+  /** The calls, oldest first, where the package `dialog` is watched; absent until they are known. */
+  readonly dialogs?: readonly Dialog[];
   readonly subscription: SubscriptionInfo;
   /** The connection or the subscription is gone: this is the last known state, and may be old. */
   readonly stale: boolean;
@@ -348,6 +380,8 @@ export interface AgentOptions {
   readonly listServer?: string;
   /** Allow `ws:` to a host that is not loopback. Default: false. */
   readonly allowInsecure?: boolean;
+  /** Load the full module, for the package `dialog` and {@link Agent.watchers}. Default: only where another option needs it. */
+  readonly full?: boolean;
   /** The WebSocket constructor of hosts that have no global one, such as `ws` on Node 20. */
   readonly webSocket?: unknown;
   /**
@@ -373,6 +407,15 @@ export interface AutoAwayOptions {
   readonly after?: number;
 }
 
+/** What is watched: the presence of somebody (RFC 3856), or the calls (RFC 4235), as a busy lamp shows them. */
+export type Package = "presence" | "dialog";
+
+/** Which watch, or what of somebody. */
+export interface WatchOptions {
+  /** Default: `presence`. */
+  readonly package?: Package;
+}
+
 /** Called at once with what is known, then on every change. */
 export type WatchCallback = (state: PresenceState, uri: string) => void;
 
@@ -390,26 +433,28 @@ export interface Explanation {
   readonly rule: string;
   /** The id of the tuple or person that decided, if one did. */
   readonly element?: string;
+  /** What was wrong with the document and was read over, a sentence each. */
+  readonly warnings: readonly string[];
 }
 
 /** A presence agent: watcher and publisher on one connection. */
 export interface Agent extends EventTarget {
   /** Watches one presentity, or many. Returns the function that ends the watch. */
-  watch(uri: string | readonly string[], callback: WatchCallback): () => void;
+  watch(uri: string | readonly string[], callback: WatchCallback, options?: WatchOptions): () => void;
   /**
    * Watches the members of a list that the server keeps (RFC 4662), those of lists inside it too. A member that leaves
    * the list is told once as terminated, with the reason `removed`. Returns the function that ends the watch.
    */
   watchList(uri: string, callback: WatchCallback): () => void;
   /** The changes of one presentity, first what is known now, until `signal` aborts or the loop is left. */
-  changes(uri: string, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<PresenceState>;
+  changes(uri: string, options?: WatchOptions & { readonly signal?: AbortSignal }): AsyncIterableIterator<PresenceState>;
   /**
    * The last state; the same object until it changes. `unknown` for a URI that nobody watches. A watch of the address
    * comes before lists that have it as a member; the address of a list tells how its subscription stands.
    */
-  snapshot(uri: string): PresenceState;
+  snapshot(uri: string, options?: WatchOptions): PresenceState;
   /** Asks once (a SUBSCRIBE with Expires 0). Rejects with a {@link PresenceError}. */
-  fetch(uri: string): Promise<PresenceState>;
+  fetch(uri: string, options?: WatchOptions): Promise<PresenceState>;
   /** Publishes this user's presence; resolves when the server has taken it. Rejects with a {@link PresenceError}. */
   publish(state: PublishOptions): Promise<void>;
   /** Withdraws the publication. */
@@ -434,8 +479,10 @@ export interface Agent extends EventTarget {
    * @throws TypeError without the option `authorize`.
    */
   setPolicy(uri: string, policy: Policy): Promise<void>;
-  /** Which part of the document gave the status. */
-  explain(uri: string): Explanation;
+  /** Which part of the document gave the status, and what was wrong with the document. */
+  explain(uri: string, options?: WatchOptions): Explanation;
+  /** The text of the last document, as it came or as later changes made it; undefined where none is known. */
+  document(uri: string, options?: WatchOptions): string | undefined;
   readonly connection: ConnectionInfo;
   /** Ends subscriptions, publication and registration, then the connection; at most 1 s. */
   close(): Promise<void>;

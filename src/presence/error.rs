@@ -71,3 +71,18 @@ pub enum Warning {
     /// The root has no namespace, or an old spelling of it.
     Namespace,
 }
+
+impl Warning {
+    /// A sentence that says what was wrong.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let (text, which) = match self {
+            Self::Lax => ("the XML is not well-formed and was repaired", ""),
+            Self::NoEntity => ("entity is missing", ""),
+            Self::Id => ("an id is missing or stands twice", ""),
+            Self::Value(which) => ("a value was not understood and left out: ", *which),
+            Self::Namespace => ("the namespace of the root is missing or an old one", ""),
+        };
+        [text, which].concat()
+    }
+}

@@ -92,6 +92,12 @@ impl LocalCopy {
         Ok(presence)
     }
 
+    /// The whole document as it stands; empty if there is none that could be changed.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Documents of another type come: what is known is not valid any more, but the counter goes on.
     pub fn discard(&mut self) {
         self.text = String::new();

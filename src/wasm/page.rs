@@ -7,7 +7,7 @@ use super::record::Record;
 use super::seed;
 use super::socket::{Handlers, Socket, send};
 use super::timer::Timer;
-use crate::agent::{Agent, Challenged, Direction, Event, Output, WatchId};
+use crate::agent::{Agent, Challenged, Direction, Event, Output, Subject, WatchId};
 use crate::sip::Uri;
 use crate::time::Instant;
 use core::cell::{Cell, RefCell};
@@ -48,6 +48,13 @@ enum Kind {
     Session,
     #[cfg(feature = "full")]
     Watchers,
+}
+
+/// The order is that of `src/js/core.ts`.
+const SUBJECTS: [Subject; 4] = [Subject::Presence, Subject::List, Subject::Dialogs, Subject::Watchers];
+
+fn subject(number: usize) -> Subject {
+    SUBJECTS.get(number).copied().unwrap_or_default()
 }
 
 /// An agent with its connection. A verb only tells the agent; call [`Core::pump`] after it.
@@ -99,11 +106,11 @@ impl Core {
         self.0.pump();
     }
 
-    /// Watches `uri`, or the list of that address: the number of the watch, 0 if the URI cannot be read. Call
+    /// Watches `uri`, as the number of [`SUBJECTS`] says: the number of the watch, 0 if the URI cannot be read. Call
     /// [`Core::start`] after one or several.
-    pub fn watch(&self, uri: &str, list: bool) -> u32 {
+    pub fn watch(&self, uri: &str, subject: usize) -> u32 {
         let Ok(target) = Uri::parse(uri) else { return 0 };
-        self.0.tell(|agent, _| agent.hold(&target, list)).0
+        self.0.tell(|agent, _| agent.hold(&target, self::subject(subject))).0
     }
 
     /// Begins with what is to be watched.
@@ -122,9 +129,9 @@ impl Core {
     }
 
     /// Asks once: the number of the request, or nothing if the URI cannot be read.
-    pub fn fetch(&self, uri: &str) -> Option<u32> {
+    pub fn fetch(&self, uri: &str, subject: usize) -> Option<u32> {
         let target = Uri::parse(uri).ok()?;
-        Some(self.0.tell(|agent, now| agent.fetch(&target, now)).0)
+        Some(self.0.tell(|agent, now| agent.fetch_subject(&target, self::subject(subject), now)).0)
     }
 
     /// Publishes: the number of the request. `state`: fields, see [`publication`].
@@ -141,6 +148,12 @@ impl Core {
     pub fn explain(&self, watch: u32, uri: &str) -> Option<String> {
         let (status, rule, element) = self.0.agent.borrow().explain(WatchId(watch), uri)?;
         Some([status, "\0", rule, "\0", &element].concat())
+    }
+
+    /// The last document of a watch, or of the member `uri` of a list, and what was wrong in it, with U+0000 between
+    /// them: no document has that character.
+    pub fn document(&self, watch: u32, uri: &str) -> Option<String> {
+        Some(self.0.agent.borrow().last_document(WatchId(watch), uri)?.join("\0"))
     }
 
     /// The page is awake, or with `online` the network is back.

@@ -11,7 +11,13 @@
 //! enum      its place in the list of words that src/js/record.ts has for it
 //! ```
 
+#[cfg(feature = "full")]
+use crate::agent::Details;
 use crate::agent::{Cause, Challenged, ConnectionState, Failure, FailureSource, View, Watching};
+#[cfg(feature = "full")]
+use crate::presence::dialog_info::Dialog;
+#[cfg(feature = "full")]
+use crate::presence::winfo::Watcher;
 use crate::presence::{
     Attribute, Basic, Component, Contact, Extension, Note, Presence, Status, Summary, UserInput, Value,
 };
@@ -86,6 +92,46 @@ impl Record {
         if let Some(presence) = &view.presence {
             self.presence(presence);
         }
+        match view.details.as_deref() {
+            None => self.word(0),
+            #[cfg(not(feature = "full"))]
+            Some(nothing) => match *nothing {},
+            #[cfg(feature = "full")]
+            Some(Details::Dialogs(dialogs)) => {
+                self.word(1);
+                self.list(dialogs, Self::dialog);
+            }
+            #[cfg(feature = "full")]
+            Some(Details::Watchers(watchers)) => {
+                self.word(2);
+                self.list(watchers, Self::watcher);
+            }
+        }
+    }
+
+    #[cfg(feature = "full")]
+    fn dialog(&mut self, dialog: &Dialog) {
+        self.text(&dialog.id);
+        self.text(&dialog.state);
+        for text in [&dialog.direction, &dialog.call_id, &dialog.local_tag, &dialog.remote_tag] {
+            self.optional(text.as_deref());
+        }
+        for participant in [&dialog.local, &dialog.remote] {
+            self.list(&participant.identities, |record, identity| {
+                record.text(&identity.uri);
+                record.optional(identity.display.as_deref());
+            });
+            self.optional(participant.target.as_ref().map(|(uri, _)| uri.as_str()));
+        }
+    }
+
+    #[cfg(feature = "full")]
+    fn watcher(&mut self, watcher: &Watcher) {
+        self.text(&watcher.id);
+        self.text(&watcher.uri);
+        self.text(&watcher.status);
+        self.text(&watcher.event);
+        self.optional(watcher.display_name.as_deref());
     }
 
     fn summary(&mut self, summary: &Summary) {

@@ -268,7 +268,7 @@ test("what is published arrives, with activities, note and end", async (t) => {
   assert.equal(presence.entity, ALICE);
   assert.equal(presence.tuples[0].basic, "open");
   assert.deepEqual(presence.persons[0].activities[2], { name: "other", text: "reading the paper", until: until.getTime() });
-  assert.deepEqual(bob.explain(ALICE), { status: "busy", rule: "busy", element: presence.persons[0].id });
+  assert.deepEqual(bob.explain(ALICE), { status: "busy", rule: "busy", element: presence.persons[0].id, warnings: [] });
   await alice.unpublish();
   await state((s) => s.status === "offline", "is offline");
   await alice.unpublish();

@@ -8,50 +8,26 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createAgent } from "sip-presence";
+import { answering } from "../common/answering.mjs";
 import { until } from "../common/wait.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const BOB = "sip:bob@example.test";
 
-/** A WebSocket whose other end answers a SUBSCRIBE with `document`. */
-function answering(document) {
-  return class {
-    readyState = 1;
-    protocol = "sip";
-    constructor() {
-      queueMicrotask(() => this.onopen?.());
-    }
-    send(text) {
-      if (!text.startsWith("SUBSCRIBE")) return;
-      const header = (name) => new RegExp(`^${name}: (.*)\r$`, "m").exec(text)[1];
-      const same = ["Via", "From", "Call-ID", "CSeq"].map((name) => `${name}: ${header(name)}\r\n`).join("");
-      const to = `${header("To")};tag=server`;
-      const ok = `SIP/2.0 200 OK\r\n${same}To: ${to}\r\nExpires: 600\r\nContact: <sip:server.test;transport=ws>\r\nContent-Length: 0\r\n\r\n`;
-      const contact = /<([^>]*)>/.exec(header("Contact"))[1];
-      const notify = [`NOTIFY ${contact} SIP/2.0`, "Via: SIP/2.0/WS server.test;branch=z9hG4bK1", `From: ${to}`,
-        `To: ${header("From")}`, `Call-ID: ${header("Call-ID")}`, "CSeq: 1 NOTIFY", "Max-Forwards: 70", "Event: presence",
-        "Subscription-State: active;expires=600", "Contact: <sip:server.test;transport=ws>", "Content-Type: application/pidf+xml",
-        `Content-Length: ${Buffer.byteLength(document)}`, "", document].join("\r\n");
-      queueMicrotask(() => {
-        this.onmessage?.({ data: ok });
-        this.onmessage?.({ data: notify });
-      });
-    }
-    close() {
-      queueMicrotask(() => this.onclose?.({ code: 1000, reason: "" }));
-    }
-  };
+/** An agent that has read `document`, and the state that its page got from it. */
+async function open(t, document, options) {
+  const agent = createAgent({
+    server: "wss://server.test", aor: "sip:alice@example.test", webSocket: answering(document), full: options !== undefined,
+  });
+  t.after(() => agent.close());
+  let state;
+  agent.watch(BOB, (latest) => { state = latest; }, options);
+  await until(() => state?.presence !== undefined, "the document is there");
+  return { agent, state };
 }
 
 /** The state that a page gets from `document`. */
-async function read(document) {
-  const agent = createAgent({ server: "wss://server.test", aor: "sip:alice@example.test", webSocket: answering(document) });
-  let state;
-  agent.watch(BOB, (latest) => { state = latest; });
-  await until(() => state?.presence !== undefined, "the document is there");
-  await agent.close();
-  return state;
-}
+const read = async (t, document, options) => (await open(t, document, options)).state;
 
 const note = `<r:note xml:lang="en">n</r:note>`;
 const tokens = (name, value) => `<r:${name} from="2020-01-01T00:00:00Z" until="2100-01-01T00:00:00Z">${note}<r:${value}/><r:other>o</r:other><x:own/></r:${name}>`;
@@ -79,9 +55,9 @@ const everything = `<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:dm="urn:
   <dm:device id="d1">${rest}<dm:deviceID>urn:x:1</dm:deviceID><dm:note>n</dm:note><dm:timestamp>2020-01-01T00:00:00Z</dm:timestamp></dm:device>
   <x:own>text</x:own></presence>`;
 
-test("a document with everything in it is plain frozen data", async () => {
+test("a document with everything in it is plain frozen data", async (t) => {
   // 4480-3.2-a 4480-6-a 4480-3.13-a 4482-3.2-a 5196-4.1-a
-  const { presence } = await read(everything);
+  const { presence } = await read(t, everything);
   const [tuple] = presence.tuples;
   const [person] = presence.persons;
   const [start, end] = [Date.UTC(2020, 0, 1), Date.UTC(2100, 0, 1)];
@@ -112,6 +88,61 @@ test("a document with everything in it is plain frozen data", async () => {
   visit(presence);
 });
 
+test("the text of the document, and what was wrong in it, are there on demand", async (t) => {
+  const text = `<presence xmlns="urn:ietf:params:xml:ns:pidf"><tuple id="a"><status><basic>open</basic></status><note>R & B</note></tuple></presence>`;
+  const { agent, state } = await open(t, text);
+  assert.equal(state.status, "available");
+  assert.equal(agent.document(BOB), text);
+  assert.deepEqual(agent.explain(BOB), {
+    status: "available", rule: "open", element: "a",
+    warnings: ["the XML is not well-formed and was repaired", "entity is missing"],
+  });
+  assert.equal(agent.document("sip:carol@example.test"), undefined);
+  assert.throws(() => agent.document("carol"), TypeError);
+});
+
+const calls = `<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0" state="full" entity="${BOB}">
+  <dialog id="d1" call-id="c1" local-tag="l" remote-tag="r" direction="recipient"><state>confirmed</state>
+    <local><identity display="Bob">${BOB}</identity><target uri="sip:bob@desk"/></local>
+    <remote><identity display="Carol">sip:carol@example.test</identity></remote></dialog>
+  <dialog id="d2"><state>early</state></dialog></dialog-info>`;
+
+test("calls are plain frozen data, and a busy lamp", async (t) => {
+  // 4235-4-b
+  const { agent, state } = await open(t, calls, { package: "dialog" });
+  assert.equal(state.status, "on-the-phone");
+  const nobody = { identities: [] };
+  assert.deepEqual(state.dialogs, [
+    {
+      id: "d1", state: "confirmed", direction: "recipient", callId: "c1", localTag: "l", remoteTag: "r",
+      local: { identities: [{ uri: BOB, displayName: "Bob" }], target: "sip:bob@desk" },
+      remote: { identities: [{ uri: "sip:carol@example.test", displayName: "Carol" }] },
+    },
+    { id: "d2", state: "early", local: nobody, remote: nobody },
+  ]);
+  assert.ok(Object.isFrozen(state.dialogs) && Object.isFrozen(state.dialogs[0].remote.identities[0]));
+  assert.equal(agent.snapshot(BOB, { package: "dialog" }), state);
+  assert.equal(agent.snapshot(BOB).status, "unknown", "presence is another matter");
+  assert.equal(agent.explain(BOB, { package: "dialog" }).rule, "on-the-phone");
+  assert.equal(agent.document(BOB, { package: "dialog" }), calls);
+  for await (const first of agent.changes(BOB, { package: "dialog" })) {
+    assert.equal(first, state);
+    break;
+  }
+  await agent.close();
+  assert.equal(agent.explain(BOB, { package: "dialog" }).rule, "on-the-phone", "also of a closed agent");
+});
+
+test("a package that is wrong, or that the module has not, is a wrong argument", async () => {
+  const agent = createAgent({ server: "wss://server.test", aor: "sip:alice@example.test", webSocket: answering("") });
+  const ask = (options) => () => agent.watch(BOB, () => {}, options);
+  assert.throws(ask({ package: "message-summary" }), { name: "TypeError", message: /package: give "presence" or "dialog", not "message-summary"/ });
+  assert.throws(ask({ package: "dialog" }), { name: "TypeError", message: /full: true/ });
+  assert.throws(() => agent.snapshot(BOB, { package: "dialog" }), TypeError);
+  assert.throws(() => agent.fetch(BOB, { package: "dialog" }), TypeError);
+  await agent.close();
+});
+
 test("the names of the attributes are those of the core, in its order", () => {
   const source = readFileSync(join(root, "src", "presence", "vocabulary.rs"), "utf8");
   const table = /const ATTRIBUTES[^=]*= &\[(.*?)\n\];/s.exec(source)[1];
@@ -124,8 +155,9 @@ test("the names of the attributes are those of the core, in its order", () => {
   assert.deepEqual(list("CAPABILITIES"), names.slice(19));
 });
 
-test("the types agree with the data: each property has a type, and each type a property", async () => {
-  const state = await read(everything);
+test("the types agree with the data: each property has a type, and each type a property", async (t) => {
+  const { presence } = await read(t, everything);
+  const state = { ...await read(t, calls, { package: "dialog" }), presence };
   const folder = mkdtempSync(join(tmpdir(), "sip-presence-types-"));
   try {
     const file = join(folder, "state.ts");
@@ -144,7 +176,7 @@ test("the types agree with the data: each property has a type, and each type a p
   }
   const source = readFileSync(join(root, "src", "js", "types.ts"), "utf8");
   const parts = ["Note", "AttributeValue", "Activity", "PresenceAttribute", "Capability", "PresenceAttributes", "Extension",
-    "UserInput", "Tuple", "Person", "Device", "Presence"];
+    "UserInput", "Tuple", "Person", "Device", "Presence", "Dialog", "Participant", "Identity"];
   const declared = new Set(parts.flatMap((part) => {
     const body = new RegExp(`export interface ${part}(?: extends [^{]*)? \\{\n(.*?)\n\\}`, "s").exec(source)[1];
     return [...body.matchAll(/readonly (\w+)\??:/g)].map(([, name]) => name);
@@ -154,6 +186,6 @@ test("the types agree with the data: each property has a type, and each type a p
     if (Array.isArray(value)) value.forEach(collect);
     else if (typeof value === "object") for (const [name, inner] of Object.entries(value)) { seen.add(name); collect(inner); }
   };
-  collect(state.presence);
+  collect([state.presence, state.dialogs]);
   assert.deepEqual([...declared].filter((name) => !seen.has(name)), []);
 });

@@ -18,9 +18,9 @@ const PAGE = `
   class FakeAgent {
     states = new Map();
     watches = new Set();
-    watch(uri, callback) {
+    watch(uri, callback, options) {
       if (!uri.startsWith("sip:")) throw new TypeError("not an address: " + uri);
-      const watch = { uri, callback };
+      const watch = { uri, callback, of: options?.package ?? "presence" };
       this.watches.add(watch);
       callback(this.states.get(uri) ?? state(uri, {}), uri);
       return () => this.watches.delete(watch);
@@ -151,6 +151,24 @@ browserTest("the browser's accessibility tree has one image with the name and no
   assert.deepEqual(shown.map(({ role, name, description }) => [role.value, name.value, description?.value ?? ""]), [
     ["image", "Bob: busy", ""],
   ]);
+});
+
+browserTest("calls are shown where the package says so, and a ring in words", async () => {
+  const seen = await page.evaluate(() => {
+    const agent = new FakeAgent();
+    const element = add({ uri: "sip:bob@example.com", package: "dialog" }, agent);
+    const of = () => [...agent.watches].map((watch) => watch.of);
+    const calls = of();
+    agent.show("sip:bob@example.com", { status: "available", activities: ["ringing"], dialogs: [] });
+    const ringing = said(element);
+    agent.show("sip:bob@example.com", { status: "on-the-phone", activities: ["on-the-phone"], dialogs: [] });
+    const busy = said(element);
+    element.removeAttribute("package");
+    return { calls, ringing, busy, after: of() };
+  });
+  assert.deepEqual(seen, {
+    calls: ["dialog"], ringing: "bob: available, ringing", busy: "bob: on the phone", after: ["presence"],
+  });
 });
 
 browserTest("with forced colours all shapes have the system's colour and still differ", async () => {

@@ -39,10 +39,11 @@ export function traceOf(agent) {
  *
  * @param {import("sip-presence").Agent} agent
  * @param {string} uri
+ * @param {import("sip-presence").WatchOptions} [options]
  */
-export function observe(agent, uri) {
+export function observe(agent, uri, options) {
   const states = [];
-  const unwatch = agent.watch(uri, (state) => states.push(state));
+  const unwatch = agent.watch(uri, (state) => states.push(state), options);
   return {
     /** Every state so far, the first one first. */
     states,

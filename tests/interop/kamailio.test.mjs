@@ -63,6 +63,34 @@ describe("Kamailio", { skip: missing }, () => {
   before(async () => { server = await startKamailio(); });
   after(() => server?.stop());
 
+  test("a busy lamp follows what a telephone system publishes of the calls", async (t) => {
+    const phone = await startSipJs(server, "alice");
+    t.after(() => phone.stop());
+    const bob = openAgent(t, server, "bob", { full: true });
+    const alice = addressOf(server, "alice");
+    const calls = (version, state) => `<?xml version="1.0"?>
+<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="${version}" state="full" entity="${alice}">
+  <dialog id="c1" call-id="c1" direction="recipient"><state>${state}</state><remote><identity>sip:carol@${server.domain}</identity></remote></dialog>
+</dialog-info>
+`;
+    const publish = (version, state) =>
+      phone.publish(calls(version, state), { event: "dialog", contentType: "application/dialog-info+xml" });
+    const seen = observe(bob, alice, { package: "dialog" });
+    await publish(0, "early");
+    const ringing = await seen.state((state) => state.activities.includes("ringing"), "to ring");
+    assert.equal(ringing.status, "available");
+    assert.deepEqual(ringing.dialogs.map(({ state, direction, remote }) => [state, direction, remote.identities[0].uri]),
+      [["early", "recipient", `sip:carol@${server.domain}`]]);
+    await publish(1, "confirmed");
+    await seen.state((state) => state.status === "on-the-phone", "to be on the phone");
+    assert.equal(bob.snapshot(alice).status, "unknown", "the presence is not watched");
+    await publish(2, "terminated");
+    const over = await seen.state((state) => state.status === "available", "to have hung up");
+    assert.deepEqual(over.dialogs, []);
+    // SIP.js would go on to renew it.
+    await phone.unpublish();
+  });
+
   test("two devices of one user are one presentity", async (t) => {
     const desk = openAgent(t, server, "alice");
     const pocket = openAgent(t, server, "alice");

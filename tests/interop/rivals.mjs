@@ -48,9 +48,9 @@ export async function startSipJs({ url, domain, users }, username) {
   const target = (name) => UserAgent.makeURI(`sip:${name}@${domain}`);
   let publisher;
   return {
-    /** Publishes a PIDF document, or replaces the one published before. */
-    async publish(body, { expires = 3600 } = {}) {
-      publisher ??= new Publisher(agent, target(username), "presence", { contentType: "application/pidf+xml", body, expires });
+    /** Publishes a document, PIDF unless told otherwise, or replaces the one published before. */
+    async publish(body, { expires = 3600, event = "presence", contentType = "application/pidf+xml" } = {}) {
+      publisher ??= new Publisher(agent, target(username), event, { contentType, body, expires });
       publisher.publish(body);
       await until(() => publisher.state === PublisherState.Published, "SIP.js to have published");
     },
