@@ -6,6 +6,7 @@ use sip_presence::agent::{Audience, Config, Event, Identities};
 use sip_presence::event::Decision;
 use sip_presence::presence::winfo::{self, Table};
 use sip_presence::presence::{PublishedState, Status, pidf};
+use sip_presence::sip::auth::{DigestCredentials, Protected, Secret};
 use sip_presence::sip::{Message, Method, Name, Reason, Substate, Uri};
 
 pub const ALICE: &str = "sip:alice@example.com";
@@ -28,6 +29,13 @@ pub struct Presentity {
     pub asked: Vec<Event>,
     /// What NOTIFYs are answered with.
     pub takes: Option<u16>,
+    /// The application does not even say that it thinks.
+    pub silent: bool,
+    /// What PUBLISH is answered with.
+    pub publishes: u16,
+    /// Published with each status.
+    pub activities: Vec<&'static str>,
+    register: Option<Message>,
     table: Table,
     /// The documents of watcher information.
     pub documents: Vec<winfo::WatcherInfo>,
@@ -41,6 +49,32 @@ impl Presentity {
     }
 
     pub fn with(identities: Identities, adjust: impl FnOnce(&mut Config, &mut Audience)) -> Self {
+        let mut scene = Self::alone(identities, adjust);
+        let mut own = scene.subscribe(ALICE, 3600);
+        own.set(Name::Event, "presence.winfo");
+        assert_eq!(scene.send(&own).status, 200);
+        scene
+    }
+
+    /// The same where the server's word does not count; Alice's other device proves who it is with her password.
+    pub fn by_digest(identities: Identities) -> Self {
+        let mut scene = Self::alone(identities, |_, _| {});
+        let mut own = scene.subscribe(ALICE, 3600);
+        own.set(Name::Event, "presence.winfo");
+        let mut outcome = scene.send(&own);
+        if outcome.status == 401 {
+            let challenge = outcome.answer.unwrap().challenges(&Name::WwwAuthenticate).remove(0);
+            let protected = Protected { method: "SUBSCRIBE", uri: ALICE, body: b"" };
+            let secret = Secret::Password("wonderland".to_owned());
+            let row = DigestCredentials::answer(&challenge, "alice", &secret, protected, "c", 1).unwrap();
+            own.set(Name::Authorization, row.to_string());
+            outcome = scene.send(&own);
+        }
+        assert_eq!(outcome.status, 200);
+        scene
+    }
+
+    fn alone(identities: Identities, adjust: impl FnOnce(&mut Config, &mut Audience)) -> Self {
         let page = Page::online_with(|config| {
             let mut audience = Audience::new(identities);
             adjust(config, &mut audience);
@@ -51,15 +85,22 @@ impl Presentity {
             answer: None,
             asked: Vec::new(),
             takes: Some(200),
+            silent: false,
+            publishes: 200,
+            activities: Vec::new(),
+            register: None,
             table: Table::default(),
             documents: Vec::new(),
             number: 0,
         };
         scene.publish(Status::Available, "here");
-        let mut own = scene.subscribe(ALICE, 3600);
-        own.set(Name::Event, "presence.winfo");
-        assert_eq!(scene.send(&own).status, 200);
         scene
+    }
+
+    /// The last REGISTER.
+    #[track_caller]
+    pub fn registered(&self) -> &Message {
+        self.register.as_ref().expect("did not register")
     }
 
     /// A SUBSCRIBE by `uri`, which the server asserts.
@@ -129,7 +170,8 @@ impl Presentity {
 
     pub fn publish(&mut self, status: Status, note: &str) -> Outcome {
         let note = (!note.is_empty()).then(|| note.to_owned());
-        let state = PublishedState { status, activities: Vec::new(), note, until: None, input: None };
+        let activities = self.activities.iter().map(|word| (*word).to_owned()).collect();
+        let state = PublishedState { status, activities, note, until: None, input: None };
         self.page.agent.publish(state, self.page.now);
         self.outcome()
     }
@@ -150,9 +192,18 @@ impl Presentity {
                     outcome.answer = Some(message);
                 }
                 None if message.method() == Method::Notify => self.take(message, &mut outcome),
+                None if message.method() == Method::Register => {
+                    let mut contact = message.contact().unwrap();
+                    if contact.params.contains("+sip.instance") {
+                        contact.params.set("pub-gruu", Some("\"sip:alice@example.com;gr=here\""));
+                    }
+                    let contact = contact.to_string();
+                    self.page.respond(&message, 200, &[(Name::Contact, &contact), (Name::Expires, "3600")]);
+                    self.register = Some(message);
+                }
                 None => {
                     let headers = [(Name::SipETag, "tag"), (Name::Expires, "3600")];
-                    self.page.respond(&message, 200, &headers);
+                    self.page.respond(&message, self.publishes, &headers);
                 }
             }
         }
@@ -180,8 +231,11 @@ impl Presentity {
             .partition::<Vec<_>, _>(|event| matches!(event, Event::Asked { .. }));
         self.page.events = others;
         for event in asked {
-            if let Event::Asked { question, .. } = &event {
-                self.page.agent.answer_question(*question, self.answer, self.page.now);
+            match &event {
+                Event::Asked { question, .. } if !self.silent => {
+                    self.page.agent.answer_question(*question, self.answer, self.page.now);
+                }
+                _ => {}
             }
             self.asked.push(event);
         }

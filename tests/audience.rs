@@ -1,0 +1,411 @@
+//! A page as presence agent, request by request: what is refused and how, conditions, rates, changes alone, the address of
+//! the page, lost connections (RFC 3856 §6, RFC 6665 §4.2, RFC 5839, RFC 6446, RFC 5263).
+#![cfg(feature = "full")]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
+
+mod common;
+
+use common::Presentity;
+use common::presentity::{ALICE, BOB, Outcome, shows, state};
+use sip_presence::agent::Identities;
+use sip_presence::event::Decision;
+use sip_presence::presence::Status;
+use sip_presence::sip::{Message, Method, Name, Substate, Uri};
+use sip_presence::time::Duration;
+
+/// Bob, who may see everything, sends this instead of an ordinary SUBSCRIBE.
+fn bob_sends(scene: &mut Presentity, adjust: impl FnOnce(&mut Message)) -> Outcome {
+    scene.decide(BOB, Decision::Allow);
+    let mut request = scene.subscribe(BOB, 600);
+    adjust(&mut request);
+    scene.send(&request)
+}
+
+#[test]
+fn what_cannot_be_served_is_refused_with_what_can() {
+    // 3856-6.1-a 6665-4.2.1.1-b 6665-4.2.3-a 6665-4.1.2.1-d 3856-6.6-a 3856-3-d 6665-4.4.4-a 6665-4.2.1.4-b
+    type Case = (fn(&mut Message), u16, Option<(Name, &'static str)>);
+    let cases: [Case; 10] = [
+        (|r| r.set(Name::Event, "dialog"), 489, Some((Name::AllowEvents, "presence, presence.winfo"))),
+        (|r| r.set(Name::Event, "Presence"), 489, Some((Name::AllowEvents, "presence, presence.winfo"))),
+        (|r| r.set(Name::Event, "presence.winfo.winfo"), 489, None),
+        (|r| r.remove(&Name::Event), 489, None),
+        (
+            |r| r.set(Name::Accept, "text/plain"),
+            406,
+            Some((Name::Accept, "application/pidf+xml, application/pidf-diff+xml")),
+        ),
+        (|r| r.set(Name::Expires, "59"), 423, Some((Name::MinExpires, "60"))),
+        (|r| r.set(Name::Require, "eventlist"), 420, Some((Name::Unsupported, "eventlist"))),
+        (|r| r.set_body("application/simple-filter+xml", b"<filter-set/>".to_vec()), 415, None),
+        (|r| r.set(Name::To, "<sip:alice@example.com>;tag=unknown"), 481, None),
+        (
+            |r| {
+                let uri = Uri::parse("sip:eve@example.com").unwrap();
+                r.start = sip_presence::sip::StartLine::Request { method: Method::Subscribe, uri };
+            },
+            404,
+            None,
+        ),
+    ];
+    for (adjust, status, header) in cases {
+        let mut scene = Presentity::new();
+        let outcome = bob_sends(&mut scene, adjust);
+        assert_eq!((outcome.status, outcome.notifies.len()), (status, 0));
+        if let Some((name, value)) = header {
+            assert_eq!(outcome.answer.unwrap().header(&name), Some(value));
+        }
+        assert!(scene.page.agent.watchers().is_empty());
+    }
+    // 3856-6.3-b: a filter that may be ignored is.
+    let mut scene = Presentity::new();
+    let outcome = bob_sends(&mut scene, |r| {
+        r.set_body("application/simple-filter+xml", b"<filter-set/>".to_vec());
+        r.set(Name::ContentDisposition, "render; handling=optional");
+    });
+    assert_eq!((outcome.status, outcome.notifies.len()), (200, 1));
+}
+
+#[test]
+fn a_life_is_never_longer_than_what_was_asked_for() {
+    // 6665-3.1.1-b 6665-3.1.1-d 6665-4.2.1.1-f 6665-4.2.1.1-d 6665-4.2.2-g 6665-4.2.2-h 3856-6.4-a
+    let mut scene = Presentity::new();
+    for (asked, granted) in [(None, 3600), (Some("60"), 60), (Some("3600"), 3600), (Some("86400"), 3600)] {
+        let outcome = bob_sends(&mut scene, |request| match asked {
+            Some(asked) => request.set(Name::Expires, asked),
+            None => request.remove(&Name::Expires),
+        });
+        assert_eq!(outcome.answer.unwrap().expires(), Some(granted));
+        assert_eq!(state(&outcome.notifies[0]), (Substate::Active, Some(granted), None));
+    }
+    let mut scene = Presentity::with(Identities::Asserted, |_, audience| audience.min_expires = 7200);
+    // An hour is never too short.
+    assert_eq!(bob_sends(&mut scene, |request| request.set(Name::Expires, "3600")).status, 200);
+    assert_eq!(bob_sends(&mut scene, |request| request.set(Name::Expires, "3599")).status, 423);
+    assert_eq!(bob_sends(&mut scene, |request| request.set(Name::Expires, "0")).status, 200);
+}
+
+#[test]
+fn it_is_found_by_its_contact_too_and_shows_the_address_that_was_asked_for() {
+    let mut scene = Presentity::with(Identities::Asserted, |config, _| config.register = true);
+    scene.decide(BOB, Decision::Allow);
+    let contact = scene.registered().contact().unwrap();
+    // 3856-6.11.2-b
+    assert_eq!(contact.params.value("methods"), Some("\"SUBSCRIBE,NOTIFY,OPTIONS\""));
+    assert_eq!(contact.params.value("events"), Some("\"presence\""));
+    let mut request = scene.subscribe(BOB, 600);
+    request.start =
+        sip_presence::sip::StartLine::Request { method: Method::Subscribe, uri: contact.uri.clone() };
+    request.set(Name::To, "<pres:alice@example.com>");
+    let outcome = scene.send(&request);
+    assert_eq!(outcome.status, 200);
+    let text = String::from_utf8(outcome.notifies[0].body.clone()).unwrap();
+    assert!(text.contains("entity=\"pres:alice@example.com\""), "{text}");
+}
+
+#[test]
+fn its_gruu_is_the_contact_of_its_dialogs() {
+    // 6665-4.5.1-a
+    let mut scene = Presentity::with(Identities::Asserted, |config, _| {
+        config.register = true;
+        config.instance = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6".to_owned();
+    });
+    assert_eq!(scene.registered().method(), Method::Register);
+    let (_, outcome) = scene.bob(Decision::Allow);
+    for message in [outcome.answer.as_ref().unwrap(), &outcome.notifies[0]] {
+        assert_eq!(message.header(&Name::Contact), Some("<sip:alice@example.com;gr=here>"));
+    }
+}
+
+#[test]
+fn options_tells_what_it_takes() {
+    // 3856-3-e 6665-4.4.4-b
+    let mut scene = Presentity::new();
+    let mut options = scene.subscribe(BOB, 0);
+    options.start =
+        sip_presence::sip::StartLine::Request { method: Method::Options, uri: Uri::parse(ALICE).unwrap() };
+    options.set(Name::CSeq, "1 OPTIONS");
+    let answer = scene.send(&options).answer.unwrap();
+    assert_eq!(answer.header(&Name::Allow), Some("NOTIFY, OPTIONS, SUBSCRIBE"));
+    assert_eq!(answer.header(&Name::AllowEvents), Some("presence, presence.winfo"));
+}
+
+#[test]
+fn changes_are_told_every_five_seconds_at_most() {
+    // 3856-6.10-a
+    let mut scene = Presentity::new();
+    scene.bob(Decision::Allow);
+    let mut told = scene.publish(Status::Busy, "0").notifies;
+    for n in 1..=10 {
+        told.extend(scene.publish(Status::Busy, &n.to_string()).notifies);
+    }
+    assert_eq!(told.len(), 1);
+    assert!(scene.seconds(4).notifies.is_empty());
+    let told = scene.seconds(1).notifies;
+    assert_eq!((told.len(), shows(&told[0]).as_str()), (1, "10"));
+    assert!(scene.seconds(60).notifies.is_empty());
+}
+
+#[test]
+fn a_watcher_that_has_the_document_gets_none() {
+    // 5839-6.1-a 5839-6.2-a 5839-6.3-a 5839-6.3-b 5839-6.3-c 5839-4-a 5839-6.1-b
+    let mut scene = Presentity::new();
+    let (first, outcome) = scene.bob(Decision::Allow);
+    let tag = outcome.notifies[0].header(&Name::SipETag).unwrap().to_owned();
+    let mut refresh = scene.again(&first, &outcome, 300);
+    refresh.set(Name::SuppressIfMatch, tag.clone());
+    let refreshed = scene.send(&refresh);
+    assert_eq!((refreshed.status, refreshed.notifies.len()), (204, 0));
+    assert_eq!(refreshed.answer.unwrap().expires(), Some(300));
+    // The next change is told, with another tag.
+    let changed = scene.publish(Status::Busy, "other").notifies;
+    assert_eq!(state(&changed[0]).1, Some(300));
+    assert_ne!(changed[0].header(&Name::SipETag), Some(tag.as_str()));
+    let mut refresh = scene.again(&first, &outcome, 300);
+    refresh.set(Name::SuppressIfMatch, tag.clone());
+    let refreshed = scene.send(&refresh);
+    assert_eq!((refreshed.status, shows(&refreshed.notifies[0]).as_str()), (200, "other"));
+    let tag = refreshed.notifies[0].header(&Name::SipETag).unwrap().to_owned();
+    // Outside the dialog a NOTIFY has to make one.
+    let mut anew = scene.subscribe(BOB, 600);
+    anew.set(Name::SuppressIfMatch, tag.clone());
+    let outcome = scene.send(&anew);
+    assert_eq!((outcome.status, shows(&outcome.notifies[0]).as_str()), (200, ""));
+    assert_eq!(outcome.notifies[0].header(&Name::SipETag), Some(tag.as_str()));
+    assert_eq!(outcome.notifies[0].body.len(), 0);
+    // It ends so too.
+    let mut leave = scene.again(&anew, &outcome, 0);
+    leave.set(Name::SuppressIfMatch, tag);
+    assert_eq!((scene.send(&leave).status, scene.seconds(6).notifies.len()), (204, 0));
+    scene.assert_rows(BOB, &[("active", "subscribe"), ("terminated", "timeout")]);
+}
+
+#[test]
+fn a_watcher_that_wants_silence_hears_of_no_change_but_of_its_subscription() {
+    // 5839-6.2-a 5839-6.3-c
+    let mut scene = Presentity::new();
+    let (first, outcome) = scene.bob(Decision::Allow);
+    let mut refresh = scene.again(&first, &outcome, 300);
+    refresh.set(Name::SuppressIfMatch, "*");
+    assert_eq!(scene.send(&refresh).status, 204);
+    assert!(scene.publish(Status::Busy, "other").notifies.is_empty());
+    let pending = scene.decide(BOB, Decision::Confirm).notifies;
+    assert_eq!((state(&pending[0]).0, shows(&pending[0]).as_str()), (Substate::Pending, ""));
+    let active = scene.decide(BOB, Decision::Allow).notifies;
+    assert_eq!((state(&active[0]).0, shows(&active[0]).as_str()), (Substate::Active, ""));
+    let refresh = scene.again(&first, &outcome, 300);
+    let refreshed = scene.send(&refresh);
+    assert_eq!((refreshed.status, shows(&refreshed.notifies[0]).as_str()), (200, "other"));
+}
+
+#[test]
+fn rates_are_kept_and_reflected() {
+    // 6446-4.2-a 6446-5.2-b 6446-6.2-a
+    let mut scene = Presentity::new();
+    let outcome =
+        bob_sends(&mut scene, |request| request.set(Name::Event, "presence;max-rate=0.1;min-rate=0.02"));
+    let state = |notify: &Message| notify.header(&Name::SubscriptionState).unwrap().to_owned();
+    assert_eq!(state(&outcome.notifies[0]), "active;expires=600;max-rate=0.1;min-rate=0.02");
+    assert!(scene.publish(Status::Busy, "later").notifies.is_empty());
+    let told = scene.seconds(10).notifies;
+    assert_eq!(shows(&told[0]), "later");
+    assert_eq!(scene.seconds(49).notifies.len(), 0);
+    let told = scene.seconds(1).notifies;
+    assert_eq!(shows(&told[0]), "later");
+}
+
+#[test]
+fn changes_alone_go_to_who_takes_them() {
+    // 5263-4.4-a 5263-4.4-b 5263-4.4-e 6446-5.5-a 5839-4-b 3856-6.7-g
+    const TYPES: &str = "application/pidf-diff+xml, application/pidf+xml";
+    let mut scene = Presentity::new();
+    // Where the changes are larger than the whole, the whole is told.
+    scene.activities =
+        vec!["meeting", "travel", "in-transit", "presentation", "looking-for-work", "performance"];
+    scene.publish(Status::Busy, "zero");
+    let kind = |notify: &Message| {
+        let text = String::from_utf8(notify.body.clone()).unwrap();
+        let version = text.split_once("version=\"").and_then(|_| text.rsplit_once("version=\"")).unwrap().1;
+        (text.contains("pidf-full"), version.split('"').next().unwrap().to_owned())
+    };
+    let mut first = scene.subscribe(BOB, 600);
+    first.set(Name::Accept, TYPES);
+    scene.decide(BOB, Decision::Allow);
+    let outcome = scene.send(&first);
+    assert_eq!(kind(&outcome.notifies[0]), (true, "1".to_owned()));
+    let tag = |notify: &Message| notify.header(&Name::SipETag).unwrap().to_owned();
+    let before = tag(&outcome.notifies[0]);
+    scene.takes = None;
+    let told = scene.publish(Status::Busy, "one").notifies;
+    assert_eq!(kind(&told[0]), (false, "2".to_owned()));
+    assert_ne!(tag(&told[0]), before);
+    // One is on its way: the next waits for its answer, and builds on it.
+    scene.seconds(6);
+    assert!(scene.publish(Status::Busy, "two").notifies.is_empty());
+    scene.takes = Some(200);
+    scene.page.respond(&told[0], 200, &[]);
+    let told = scene.outcome().notifies;
+    assert_eq!(kind(&told[0]), (false, "3".to_owned()));
+    // A SUBSCRIBE without Accept wants whole ones again.
+    let mut refresh = scene.again(&first, &outcome, 600);
+    refresh.remove(&Name::Accept);
+    let whole = scene.send(&refresh).notifies;
+    assert_eq!(
+        (shows(&whole[0]).as_str(), whole[0].content_type().unwrap().unwrap().essence.as_str()),
+        ("two", "application/pidf+xml")
+    );
+}
+
+#[test]
+fn a_challenge_to_a_notify_is_answered_once() {
+    // 3856-9.3-a 3856-9.4-d
+    for (status, header, credentials) in [
+        (407, Name::ProxyAuthenticate, Name::ProxyAuthorization),
+        (401, Name::WwwAuthenticate, Name::Authorization),
+    ] {
+        let mut scene = Presentity::new();
+        scene.takes = None;
+        let (_, outcome) = scene.bob(Decision::Allow);
+        let challenge = [(header, "Digest realm=\"example.com\", nonce=\"n\", qop=\"auth\"")];
+        scene.page.respond(&outcome.notifies[0], status, &challenge);
+        let again = scene.outcome().notifies;
+        assert!(again[0].header(&credentials).is_some());
+        assert_eq!(again[0].cseq().unwrap().number, outcome.notifies[0].cseq().unwrap().number + 1);
+        scene.page.respond(&again[0], status, &challenge);
+        assert!(scene.outcome().notifies.is_empty());
+        scene.assert_rows(BOB, &[("terminated", "timeout")]);
+    }
+}
+
+#[test]
+fn a_watcher_that_asks_for_a_pause_gets_it() {
+    let mut scene = Presentity::new();
+    scene.takes = None;
+    let (_, outcome) = scene.bob(Decision::Allow);
+    scene.page.respond(&outcome.notifies[0], 503, &[(Name::RetryAfter, "30")]);
+    scene.takes = Some(200);
+    assert!(scene.publish(Status::Busy, "later").notifies.is_empty());
+    assert!(scene.seconds(29).notifies.is_empty());
+    assert_eq!(shows(&scene.seconds(1).notifies[0]), "later");
+}
+
+#[test]
+fn what_a_lost_connection_swallowed_is_told_over_the_next() {
+    let mut scene = Presentity::new();
+    scene.bob(Decision::Allow);
+    scene.takes = None;
+    assert_eq!(scene.publish(Status::Busy, "on its way").notifies.len(), 1);
+    scene.page.disconnect();
+    scene.publish(Status::Away, "unsent");
+    scene.takes = Some(200);
+    scene.seconds(5);
+    scene.page.connect();
+    let told = scene.outcome().notifies;
+    assert_eq!((told.len(), shows(&told[0]).as_str()), (1, "unsent"));
+    // Without a loss nothing is told twice.
+    scene.page.disconnect();
+    scene.seconds(5);
+    scene.page.connect();
+    assert!(scene.outcome().notifies.is_empty());
+}
+
+#[test]
+fn a_request_out_of_order_or_for_another_event_changes_nothing() {
+    let mut scene = Presentity::new();
+    let (first, outcome) = scene.bob(Decision::Allow);
+    let mut old = scene.again(&first, &outcome, 300);
+    old.set(Name::CSeq, "1 SUBSCRIBE");
+    assert_eq!(scene.send(&old).status, 500);
+    let mut other = scene.again(&first, &outcome, 300);
+    other.set(Name::Event, "presence;id=2");
+    assert_eq!(scene.send(&other).status, 481);
+    let mut stranger = scene.again(&first, &outcome, 0);
+    stranger.set(Name::from_text("P-Asserted-Identity"), "<sip:carol@example.com>");
+    assert_eq!(scene.send(&stranger).status, 403);
+    assert_eq!(scene.publish(Status::Busy, "still").notifies.len(), 1);
+}
+
+#[test]
+fn who_publishes_nothing_is_offline_and_shows_no_trace_of_what_was() {
+    let mut scene = Presentity::new();
+    scene.bob(Decision::Allow);
+    scene.page.agent.unpublish(scene.page.now);
+    let told = scene.outcome().notifies;
+    assert_eq!(shows(&told[0]), "offline");
+}
+
+#[test]
+fn where_no_server_takes_publications_they_are_told_all_the_same() {
+    // 3856-7.1-a
+    for status in [404, 405, 489, 501] {
+        let mut scene = Presentity::new();
+        scene.bob(Decision::Allow);
+        scene.publishes = status;
+        let told = scene.publish(Status::Busy, "mine").notifies;
+        assert_eq!(shows(&told[0]), "mine");
+        assert!(scene.page.failures().is_empty());
+        assert!(scene.page.agent.poll_timeout().is_some());
+    }
+}
+
+#[test]
+fn an_answer_that_comes_late_counts_for_the_next_request_of_who_is_gone() {
+    let mut scene = Presentity::new();
+    scene.watched_by(BOB, 0);
+    let [sip_presence::agent::Event::Asked { question, .. }] = scene.asked.as_slice() else { panic!() };
+    let question = *question;
+    scene.page.agent.answer_question(question, Some(Decision::Allow), scene.page.now);
+    scene.assert_rows(BOB, &[("terminated", "approved")]);
+    let (_, outcome) = scene.watched_by(BOB, 0);
+    assert_eq!(shows(&outcome.notifies[0]), "here");
+    // Once: then the application is asked again.
+    scene.watched_by(BOB, 0);
+    assert_eq!(scene.asked.len(), 2);
+}
+
+#[test]
+fn who_has_not_said_anything_by_the_next_timer_is_taken_to_think() {
+    let mut scene = Presentity::new();
+    scene.silent = true;
+    let (_, outcome) = scene.watched_by(BOB, 600);
+    assert_eq!(outcome.status, 0);
+    scene.page.advance(Duration::ZERO);
+    let outcome = scene.outcome();
+    assert_eq!((outcome.status, state(&outcome.notifies[0]).0), (200, Substate::Pending));
+}
+
+#[test]
+fn watcher_information_tells_everything_first_and_then_what_changed() {
+    // 3857-4.5-a 3857-4.5-b 3857-4.3-b 3857-4.7.2-b 3857-4.10-a 3858-3-d 3858-3-f 3857-4.7-a 3857-4.7-b
+    let mut scene = Presentity::new();
+    let mut own = scene.subscribe(ALICE, 600);
+    own.set(Name::Event, "presence.winfo");
+    own.set(Name::Accept, "application/pidf+xml");
+    let refused = scene.send(&own);
+    assert_eq!(refused.status, 406);
+    assert_eq!(refused.answer.unwrap().header(&Name::Accept), Some("application/watcherinfo+xml"));
+    scene.bob(Decision::Allow);
+    scene.watched_by("sip:carol@example.com", 600);
+    let first = scene.documents.len();
+    // Two changes within five seconds: the second waits.
+    assert_eq!((scene.documents[0].head.version, scene.documents[0].head.full), (0, true));
+    assert_eq!((scene.documents[1].head.version, scene.documents[1].head.full), (1, false));
+    assert_eq!((first, scene.documents[1].watchers.len()), (2, 1));
+    scene.seconds(6);
+    assert_eq!((scene.documents.len(), scene.documents[2].watchers.len()), (3, 1));
+    assert_eq!(scene.documents[2].watchers[0].uri, "sip:carol@example.com");
+    assert_eq!(scene.documents[2].watchers[0].resource, ALICE);
+    assert_eq!(scene.documents[2].watchers[0].expiration, Some(595));
+    // Another subscription has versions of its own, and sees all.
+    own.remove(&Name::Accept);
+    let answer = scene.send(&own);
+    assert_eq!((answer.status, scene.documents.len()), (200, 4));
+    let all = scene.documents.pop().unwrap();
+    assert_eq!((all.head.version, all.head.full, all.watchers.len()), (0, true, 2));
+    let refresh = scene.again(&own, &answer, 600);
+    scene.send(&refresh);
+    let all = scene.documents.pop().unwrap();
+    assert_eq!((all.head.version, all.head.full, all.watchers.len()), (1, true, 2));
+    let leave = scene.again(&own, &answer, 0);
+    assert_eq!(scene.send(&leave).status, 200);
+}
