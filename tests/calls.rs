@@ -277,6 +277,22 @@ fn calls_are_fetched_once() {
 }
 
 #[test]
+fn a_challenge_to_either_is_answered() {
+    // 4235-3.6-a
+    for subject in [Subject::Dialogs, Subject::Watchers] {
+        let mut page = Page::online();
+        page.agent.watch_subject(&Uri::parse(BOB).unwrap(), subject, page.now);
+        page.seconds(0);
+        let subscribe = page.next_sent();
+        let challenge = "Digest realm=\"example.com\", nonce=\"n\", algorithm=SHA-256, qop=\"auth\"";
+        page.respond(&subscribe, 401, &[(Name::WwwAuthenticate, challenge)]);
+        let again = page.next_sent();
+        assert_eq!(again.header(&Name::Event), Some(subject.event()));
+        assert!(again.header(&Name::Authorization).unwrap().starts_with("Digest username=\"alice\""));
+    }
+}
+
+#[test]
 fn a_server_without_the_package_is_told_as_such() {
     let mut page = Page::online();
     let id = page.agent.watch_subject(&Uri::parse(BOB).unwrap(), Subject::Dialogs, page.now);

@@ -205,6 +205,18 @@ fn a_lamp_is_busy_ringing_or_idle() {
     }
 }
 
+#[test]
+fn names_are_written_as_the_schema_has_them() {
+    let mut named = dialog("d", "early");
+    named.remote.identities = vec![identity("sip:carol@example.com", Some("Carol <C>"))];
+    let text = dialog_info::write(&info(0, true, &[named.clone()]));
+    assert!(
+        text.contains("<identity display-name=\"Carol &lt;C&gt;\">sip:carol@example.com</identity>"),
+        "{text}"
+    );
+    assert_eq!(read(&text).unwrap().dialogs, [named]);
+}
+
 #[cfg(not(target_arch = "wasm32"))]
 mod round_trip {
     use super::*;

@@ -363,7 +363,8 @@ fn write_participant(name: &str, participant: &Participant, into: &mut String) {
 fn write_identity(name: &str, identity: &Identity, into: &mut String) {
     into.push('<');
     into.push_str(name);
-    push_some("display", identity.display.as_deref(), into);
+    // So the schema; the examples and most servers say `display`.
+    push_some("display-name", identity.display.as_deref(), into);
     into.push('>');
     escape(&identity.uri, into);
     into.push_str("</");
