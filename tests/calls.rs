@@ -70,7 +70,7 @@ impl Scene {
     fn watchers(&self) -> Vec<String> {
         match self.view().details.as_deref() {
             Some(Details::Watchers(watchers)) => {
-                watchers.iter().map(|w| format!("{} {} {}", w.uri, w.status, w.event)).collect()
+                watchers.iter().map(|(w, _)| format!("{} {} {}", w.uri, w.status, w.event)).collect()
             }
             Some(Details::Dialogs(_)) => panic!("these are calls"),
             None => panic!("nothing is known"),

@@ -91,9 +91,9 @@ pub enum Details {
     /// The calls of the presentity that are not over, the oldest first.
     #[cfg(feature = "full")]
     Dialogs(Vec<Dialog>),
-    /// Those who watch the presentity, or wait for its consent.
+    /// Those who watch the presentity, or wait for its consent, each with the time from which its spans count.
     #[cfg(feature = "full")]
-    Watchers(Vec<Watcher>),
+    Watchers(Vec<(Watcher, Instant)>),
 }
 
 /// What is known of whom a watch is about.
@@ -177,8 +177,11 @@ impl Documents {
             #[cfg(feature = "full")]
             Subject::Watchers => {
                 let merged = self.watchers.handle(winfo::read(body, limits)?, now)?;
-                let present = self.watchers.watchers().filter(|watcher| watcher.status != "terminated");
-                content.details = Some(Rc::new(Details::Watchers(present.cloned().collect())));
+                let mut present = Vec::new();
+                for (watcher, told_at) in self.watchers.rows().filter(|(row, _)| row.status != "terminated") {
+                    present.push((watcher.clone(), told_at));
+                }
+                content.details = Some(Rc::new(Details::Watchers(present)));
                 merged
             }
             #[cfg(not(feature = "full"))]

@@ -11,7 +11,7 @@ import {
   checkAddress, checkAutoAway, checkCredentials, checkOptions, checkPolicy, checkPublication, checkSubject,
   checkWebSocket, needsFull,
 } from "./options.js";
-import { Record } from "./record.js";
+import { type CoreState, Record } from "./record.js";
 import { type Session, takeSession } from "./session.js";
 import type {
   Agent, AgentEventMap, AgentOptions, AutoAwayOptions, ConnectionInfo, CredentialsProvider, Explanation, Failure, PresenceState,
@@ -590,7 +590,7 @@ export class PresenceAgent extends EventTarget implements Agent {
 
   watchers(callback: WatchersCallback): () => void {
     if (typeof callback !== "function") throw new TypeError("sip-presence: watchers takes a callback");
-    this.#needsAudience("watchers");
+    if (!this.#isWatched) return this.#watchersAtServer(callback);
     let end: (() => void) | undefined = (): void => {};
     const begin = (): void => {
       if (end !== undefined) end = this.#audience?.watchers(callback) ?? end;
@@ -601,6 +601,21 @@ export class PresenceAgent extends EventTarget implements Agent {
       end?.();
       end = undefined;
     };
+  }
+
+  /** Watches who watches the own address (RFC 3857). */
+  #watchersAtServer(callback: WatchersCallback): () => void {
+    if (!this.#full) throw new TypeError("sip-presence: watchers needs the option authorize, or full: true");
+    let before: string | undefined;
+    return this.#watch([this.#options.aor], (state) => {
+      const { watchers = Object.freeze([]) } = state as CoreState;
+      const now = JSON.stringify(watchers);
+      // How the subscription stands is no news of the watchers.
+      if (now !== before) {
+        before = now;
+        callback(watchers);
+      }
+    }, Subject.Watchers);
   }
 
   setPolicy(uri: string, policy: Policy): Promise<void> {

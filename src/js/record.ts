@@ -4,7 +4,7 @@
  */
 import type {
   Activity, AttributeValue, Capability, Cause, ChallengeInfo, ConnectionInfo, Device, Dialog, Extension, Failure,
-  FailureSource, Identity, Note, Participant, Person, Presence, PresenceAttribute, PresenceState, Status, SubscriptionInfo, Tuple, UserInput,
+  FailureSource, Identity, Note, Participant, Person, Presence, PresenceAttribute, PresenceState, Status, SubscriptionInfo, Tuple, UserInput, Watcher,
 } from "./types.js";
 
 // The order is that of src/wasm/record.rs.
@@ -24,6 +24,12 @@ export const CAPABILITIES: readonly Capability["name"][] = [
   "actor", "application", "audio", "automata", "class", "control", "data", "description", "duplex", "event-packages",
   "extensions", "isfocus", "message", "methods", "languages", "priority", "schemes", "text", "type", "video", "mobility",
 ];
+
+/** A state as it crosses. */
+export interface CoreState extends PresenceState {
+  /** Who watches, where that is watched. */
+  readonly watchers?: readonly Watcher[];
+}
 
 type Draft<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -74,7 +80,7 @@ export class Record {
     return this.#cut(this.word());
   }
 
-  state(): PresenceState {
+  state(): CoreState {
     const uri = this.text();
     const status = STATUSES[this.word()] ?? "unknown";
     const idle = this.#flag();
@@ -86,13 +92,14 @@ export class Record {
     const stale = this.#flag();
     const asOf = this.instant();
     const cause = CAUSES[this.word()] ?? "change";
-    const state: Draft<PresenceState> = { uri, status, idle, outOfOffice, activities, subscription, stale, cause };
+    const state: Draft<CoreState> = { uri, status, idle, outOfOffice, activities, subscription, stale, cause };
     if (note !== undefined) state.note = note;
     if (until !== undefined) state.until = until;
     if (asOf !== undefined) state.asOf = asOf;
     if (this.#flag()) state.presence = this.#presence();
     const details = this.word();
     if (details === 1) state.dialogs = this.list(() => this.#dialog());
+    if (details === 2) state.watchers = this.list(() => this.#watcher());
     return Object.freeze(state);
   }
 
@@ -117,6 +124,19 @@ export class Record {
     const notes = this.list(() => this.#note());
     const extensions = this.list(() => this.#extension());
     return Object.freeze({ entity, tuples, persons, devices, notes, extensions });
+  }
+
+  #watcher(): Watcher {
+    const watcher: Draft<Partial<Watcher>> = { id: this.text(), uri: this.text() };
+    const displayName = this.optional();
+    if (displayName !== undefined) watcher.displayName = displayName;
+    watcher.status = this.text() as Watcher["status"];
+    watcher.event = this.text() as Watcher["event"];
+    const since = this.instant();
+    const expires = this.instant();
+    if (since !== undefined) watcher.since = since;
+    if (expires !== undefined) watcher.expires = expires;
+    return Object.freeze(watcher as Watcher);
   }
 
   #dialog(): Dialog {

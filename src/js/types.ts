@@ -319,8 +319,8 @@ export interface Watcher extends WatcherInfo {
   /** What brought it there (RFC 3857). */
   readonly event:
     | "subscribe" | "approved" | "deactivated" | "probation" | "rejected" | "timeout" | "giveup" | "noresource";
-  /** Epoch milliseconds. */
-  readonly since: number;
+  /** When it began to watch, in epoch milliseconds; a server need not tell. */
+  readonly since?: number;
   /** When the subscription ends unless it is renewed, in epoch milliseconds. */
   readonly expires?: number;
 }
@@ -467,9 +467,10 @@ export interface Agent extends EventTarget {
    */
   autoAway(options?: AutoAwayOptions): () => void;
   /**
-   * Who watches this user. Returns the function that ends it.
+   * Who watches this user: at this page with the option `authorize`, otherwise at the server, which is asked for it.
+   * Returns the function that ends it.
    *
-   * @throws TypeError without the option `authorize`.
+   * @throws TypeError without the full module: options `full` and `authorize`.
    */
   watchers(callback: WatchersCallback): () => void;
   /**

@@ -151,6 +151,7 @@ pub fn write(info: &WatcherInfo) -> String {
 #[derive(Clone, Debug)]
 struct Row {
     watcher: Watcher,
+    told_at: Instant,
     /// When a row that is over goes.
     gone_at: Option<Instant>,
 }
@@ -183,7 +184,7 @@ impl Table {
         for watcher in info.watchers {
             let gone_at = (watcher.status == "terminated").then_some(now + KEPT);
             let key = (watcher.resource.clone(), watcher.package.clone(), watcher.id.clone());
-            self.rows.insert(key, Box::new(Row { watcher, gone_at }));
+            self.rows.insert(key, Box::new(Row { watcher, told_at: now, gone_at }));
         }
         Ok(merged)
     }
@@ -203,6 +204,11 @@ impl Table {
 
     /// The rows, by resource, package and id.
     pub fn watchers(&self) -> impl Iterator<Item = &Watcher> {
-        self.rows.values().map(|row| &row.watcher)
+        self.rows().map(|(watcher, _)| watcher)
+    }
+
+    /// The same, each with the time at which it was told: its spans count from then.
+    pub fn rows(&self) -> impl Iterator<Item = (&Watcher, Instant)> {
+        self.rows.values().map(|row| (&row.watcher, row.told_at))
     }
 }

@@ -126,12 +126,17 @@ impl Record {
     }
 
     #[cfg(feature = "full")]
-    fn watcher(&mut self, watcher: &Watcher) {
+    fn watcher(&mut self, (watcher, told_at): &(Watcher, Instant)) {
         self.text(&watcher.id);
         self.text(&watcher.uri);
+        self.optional(watcher.display_name.as_deref());
         self.text(&watcher.status);
         self.text(&watcher.event);
-        self.optional(watcher.display_name.as_deref());
+        let ms = |seconds: u64| seconds.saturating_mul(1000);
+        let ago = |seconds| told_at.as_millis().saturating_sub(ms(seconds));
+        self.instant(watcher.duration_subscribed.map(|span| Instant::from_millis(ago(span))));
+        let later = |seconds| told_at.as_millis().saturating_add(ms(seconds));
+        self.instant(watcher.expiration.map(|span| Instant::from_millis(later(span))));
     }
 
     fn summary(&mut self, summary: &Summary) {

@@ -133,6 +133,35 @@ test("calls are plain frozen data, and a busy lamp", async (t) => {
   assert.equal(agent.explain(BOB, { package: "dialog" }).rule, "on-the-phone", "also of a closed agent");
 });
 
+const watcherinfo = `<watcherinfo xmlns="urn:ietf:params:xml:ns:watcherinfo" version="0" state="full">
+  <watcher-list resource="sip:alice@example.test" package="presence">
+    <watcher id="w1" status="active" event="subscribe" display-name="Bob" duration-subscribed="60" expiration="3540">${BOB}</watcher>
+    <watcher id="w2" status="pending" event="subscribe">sip:carol@example.test</watcher>
+    <watcher id="w3" status="terminated" event="timeout">sip:dave@example.test</watcher>
+  </watcher-list></watcherinfo>`;
+
+test("who watches is asked of the server where the page is no presence agent", async (t) => {
+  // 3858-3-i 3858-6-a
+  const agent = createAgent({
+    server: "wss://server.test", aor: "sip:alice@example.test", webSocket: answering(watcherinfo), full: true,
+  });
+  t.after(() => agent.close());
+  const lists = [];
+  const before = Date.now();
+  const end = agent.watchers((watchers) => lists.push(watchers));
+  assert.deepEqual(lists, [[]], "at once what is known");
+  await until(() => lists.length > 1, "the watchers");
+  const [bob, carol] = lists[1];
+  assert.equal(lists[1].length, 2, "who is gone is not told");
+  assert.ok(Math.abs(bob.since - (before - 60_000)) < 5000 && Math.abs(bob.expires - (before + 3_540_000)) < 5000, JSON.stringify(bob));
+  const { since, expires, ...rest } = bob;
+  assert.deepEqual(rest, { id: "w1", uri: BOB, displayName: "Bob", status: "active", event: "subscribe" });
+  assert.deepEqual(carol, { id: "w2", uri: "sip:carol@example.test", status: "pending", event: "subscribe" });
+  assert.ok(Object.isFrozen(lists[1]) && Object.isFrozen(bob));
+  end();
+  assert.throws(() => agent.watchers(), TypeError);
+});
+
 test("a package that is wrong, or that the module has not, is a wrong argument", async () => {
   const agent = createAgent({ server: "wss://server.test", aor: "sip:alice@example.test", webSocket: answering("") });
   const ask = (options) => () => agent.watch(BOB, () => {}, options);
@@ -140,6 +169,7 @@ test("a package that is wrong, or that the module has not, is a wrong argument",
   assert.throws(ask({ package: "dialog" }), { name: "TypeError", message: /full: true/ });
   assert.throws(() => agent.snapshot(BOB, { package: "dialog" }), TypeError);
   assert.throws(() => agent.fetch(BOB, { package: "dialog" }), TypeError);
+  assert.throws(() => agent.watchers(() => {}), { name: "TypeError", message: /full: true/ });
   await agent.close();
 });
 
