@@ -3,29 +3,38 @@
 //! An [`Instant`] counts from the Unix epoch, so that it serves as a deadline and as the time written into a
 //! presence document. The shell clamps its clock so that it never goes back; a machine may rely on that.
 
+use core::num::NonZeroU64;
 use core::ops::{Add, Sub};
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+// One more than the milliseconds, so that no point at all needs no room of its own: most deadlines may be absent.
+pub struct Instant(NonZeroU64);
+
+impl Default for Instant {
+    /// The Unix epoch.
+    fn default() -> Self {
+        Self::from_millis(0)
+    }
+}
 
 impl Instant {
     /// The point `ms` milliseconds after the Unix epoch.
     #[must_use]
     pub const fn from_millis(ms: u64) -> Self {
-        Self(ms)
+        Self(NonZeroU64::MIN.saturating_add(ms))
     }
 
     /// Milliseconds since the Unix epoch.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// The time from `earlier` to `self`; zero when `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration(self.0.saturating_sub(earlier.0))
+        Duration(self.0.get().saturating_sub(earlier.0.get()))
     }
 }
 
@@ -39,7 +48,7 @@ impl Add<Duration> for Instant {
 impl Sub<Duration> for Instant {
     type Output = Self;
     fn sub(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(span.0))
+        Self::from_millis(self.as_millis().saturating_sub(span.0))
     }
 }
 
