@@ -5,22 +5,17 @@ import type { Failure, FailureSource } from "./types.js";
 export class PresenceError extends Error implements Failure {
   override readonly name = "PresenceError";
   /** A stable word, listed in the error catalogue. */
-  readonly code: string;
-  readonly source: FailureSource;
-  readonly status?: number;
-  readonly reason?: string;
+  declare readonly code: string;
+  declare readonly source: FailureSource;
+  declare readonly status?: number;
+  declare readonly reason?: string;
   /** Epoch milliseconds. */
-  readonly retryAt?: number;
-  readonly uri?: string;
+  declare readonly retryAt?: number;
+  declare readonly uri?: string;
 
-  constructor(failure: Failure) {
-    super(failure.message);
-    this.code = failure.code;
-    this.source = failure.source;
-    if (failure.status !== undefined) this.status = failure.status;
-    if (failure.reason !== undefined) this.reason = failure.reason;
-    if (failure.retryAt !== undefined) this.retryAt = failure.retryAt;
-    if (failure.uri !== undefined) this.uri = failure.uri;
+  constructor({ message, ...details }: Failure) {
+    super(message);
+    Object.assign(this, details);
   }
 }
 

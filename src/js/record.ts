@@ -31,7 +31,24 @@ export interface CoreState extends PresenceState {
   readonly watchers?: readonly Watcher[];
 }
 
-type Draft<T> = { -readonly [K in keyof T]: T[K] };
+/** Every field of `T`, those that may be absent as undefined. */
+type Fields<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> | (undefined extends T[K] ? undefined : never) };
+
+/** `fields` without those that are undefined, frozen. They are read in the order in which they stand in the call. */
+function frozen<T extends object>(fields: Fields<T>): T {
+  const object: Partial<Fields<T>> = {};
+  for (const name in fields) if (fields[name] !== undefined) object[name] = fields[name];
+  return Object.freeze(object) as T;
+}
+
+/** A list that is left out if it is empty. */
+function some<T>(list: readonly T[]): readonly T[] | undefined {
+  return list.length > 0 ? list : undefined;
+}
+
+/** What becomes of the attributes of a component: all its fields but those that {@link Record} reads one by one. */
+type Attributes = Omit<Fields<Tuple & Person & Device>,
+  "id" | "basic" | "contact" | "deviceIds" | "userInput" | "notes" | "timestamp" | "extensions">;
 
 /** A record that is being read. */
 export class Record {
@@ -81,102 +98,123 @@ export class Record {
   }
 
   state(): CoreState {
-    const uri = this.text();
-    const status = STATUSES[this.word()] ?? "unknown";
-    const idle = this.#flag();
-    const outOfOffice = this.#flag();
-    const activities = this.list(() => this.text());
-    const note = this.optional();
-    const until = this.instant();
-    const subscription = this.#subscription();
-    const stale = this.#flag();
-    const asOf = this.instant();
-    const cause = CAUSES[this.word()] ?? "change";
-    const state: Draft<CoreState> = { uri, status, idle, outOfOffice, activities, subscription, stale, cause };
-    if (note !== undefined) state.note = note;
-    if (until !== undefined) state.until = until;
-    if (asOf !== undefined) state.asOf = asOf;
-    if (this.#flag()) state.presence = this.#presence();
-    const details = this.word();
-    if (details === 1) state.dialogs = this.list(() => this.#dialog());
-    if (details === 2) state.watchers = this.list(() => this.#watcher());
-    return Object.freeze(state);
+    return frozen<CoreState>({
+      uri: this.text(),
+      status: STATUSES[this.word()] ?? "unknown",
+      idle: this.#flag(),
+      outOfOffice: this.#flag(),
+      activities: this.#texts(),
+      note: this.optional(),
+      until: this.instant(),
+      subscription: this.#subscription(),
+      stale: this.#flag(),
+      asOf: this.instant(),
+      cause: CAUSES[this.word()] ?? "change",
+      presence: this.#flag() ? this.#presence() : undefined,
+      ...this.#details(),
+    });
+  }
+
+  #details(): Pick<Fields<CoreState>, "dialogs" | "watchers"> {
+    const kind = this.word();
+    return {
+      dialogs: kind === 1 ? this.list(() => this.#dialog()) : undefined,
+      watchers: kind === 2 ? this.list(() => this.#watcher()) : undefined,
+    };
+  }
+
+  #texts(): readonly string[] {
+    return this.list(() => this.text());
   }
 
   #subscription(): SubscriptionInfo {
-    const info: Draft<SubscriptionInfo> = { state: SUBSCRIPTION_STATES[this.word()] ?? "trying" };
-    const reason = this.optional();
-    const failure = this.result();
-    const expires = this.instant();
-    const retryAt = this.instant();
-    if (reason !== undefined) info.reason = reason;
-    if (failure !== undefined) info.failure = failure;
-    if (expires !== undefined) info.expires = expires;
-    if (retryAt !== undefined) info.retryAt = retryAt;
-    return Object.freeze(info);
+    return frozen<SubscriptionInfo>({
+      state: SUBSCRIPTION_STATES[this.word()] ?? "trying",
+      reason: this.optional(),
+      failure: this.result(),
+      expires: this.instant(),
+      retryAt: this.instant(),
+    });
   }
 
   #presence(): Presence {
-    const entity = this.text();
-    const tuples = this.list<Tuple>(() => this.#component());
-    const persons = this.list<Person>(() => this.#component());
-    const devices = this.list<Device>(() => this.#component());
-    const notes = this.list(() => this.#note());
-    const extensions = this.list(() => this.#extension());
-    return Object.freeze({ entity, tuples, persons, devices, notes, extensions });
+    return frozen<Presence>({
+      entity: this.text(),
+      tuples: this.#components(),
+      persons: this.#components(),
+      devices: this.#components(),
+      notes: this.#notes(),
+      extensions: this.#extensions(),
+    });
+  }
+
+  #components(): readonly (Tuple & Person & Device)[] {
+    return this.list(() => this.#component());
+  }
+
+  #notes(): readonly Note[] {
+    return this.list(() => this.#note());
+  }
+
+  #extensions(): readonly Extension[] {
+    return this.list(() => frozen<Extension>({ namespace: this.text(), name: this.text(), text: this.text() }));
   }
 
   #watcher(): Watcher {
-    const watcher: Draft<Partial<Watcher>> = { id: this.text(), uri: this.text() };
-    const displayName = this.optional();
-    if (displayName !== undefined) watcher.displayName = displayName;
-    watcher.status = this.text() as Watcher["status"];
-    watcher.event = this.text() as Watcher["event"];
-    const since = this.instant();
-    const expires = this.instant();
-    if (since !== undefined) watcher.since = since;
-    if (expires !== undefined) watcher.expires = expires;
-    return Object.freeze(watcher as Watcher);
+    return frozen<Watcher>({
+      id: this.text(),
+      uri: this.text(),
+      displayName: this.optional(),
+      status: this.text() as Watcher["status"],
+      event: this.text() as Watcher["event"],
+      since: this.instant(),
+      expires: this.instant(),
+    });
   }
 
   #dialog(): Dialog {
-    const dialog: Draft<Partial<Dialog>> = { id: this.text(), state: this.text() };
-    for (const name of ["direction", "callId", "localTag", "remoteTag"] as const) {
-      const text = this.optional();
-      if (text !== undefined) dialog[name] = text as "initiator";
-    }
-    dialog.local = this.#participant();
-    dialog.remote = this.#participant();
-    return Object.freeze(dialog as Dialog);
+    return frozen<Dialog>({
+      id: this.text(),
+      state: this.text(),
+      direction: this.optional() as Dialog["direction"],
+      callId: this.optional(),
+      localTag: this.optional(),
+      remoteTag: this.optional(),
+      local: this.#participant(),
+      remote: this.#participant(),
+    });
   }
 
   #participant(): Participant {
-    const identities = this.list(() => this.#identity());
-    const target = this.optional();
-    return Object.freeze(target === undefined ? { identities } : { identities, target });
-  }
-
-  #identity(): Identity {
-    const uri = this.text();
-    const displayName = this.optional();
-    return Object.freeze(displayName === undefined ? { uri } : { uri, displayName });
+    return frozen<Participant>({
+      identities: this.list(() => frozen<Identity>({ uri: this.text(), displayName: this.optional() })),
+      target: this.optional(),
+    });
   }
 
   #component(): Tuple & Person & Device {
-    const id = this.text();
+    return frozen<Tuple & Person & Device>({
+      id: this.text(),
+      basic: this.#basic(),
+      contact: this.#contact(),
+      deviceIds: some(this.#texts()),
+      ...this.#attributes(),
+      userInput: this.#userInput(),
+      notes: this.#notes(),
+      timestamp: this.instant(),
+      extensions: this.#extensions(),
+    });
+  }
+
+  /** What is known of a component by the names of its properties: activities, capabilities and everything else of RPID. */
+  #attributes(): Attributes {
     const activities: Activity[] = [];
-    const component: Draft<Tuple & Person & Device> = { id, activities, notes: [], extensions: [] };
-    const basic = this.#basic();
-    if (basic !== undefined) component.basic = basic;
-    const contact = this.#contact();
-    if (contact !== undefined) component.contact = contact;
-    const deviceIds = this.list(() => this.text());
-    if (deviceIds.length > 0) component.deviceIds = deviceIds;
-    const attributes: { [name: string]: PresenceAttribute[] } = {};
     const capabilities: Capability[] = [];
+    const attributes: { [name: string]: PresenceAttribute[] } = {};
     for (let count = this.word(); count > 0; count--) {
       const place = this.word();
-      const { excluded, ...attribute } = this.#attribute();
+      const excluded = new Set<AttributeValue>();
+      const attribute = this.#attribute(excluded);
       const name = ATTRIBUTES[place];
       if (name === undefined) {
         const capability = CAPABILITIES[place - ATTRIBUTES.length];
@@ -184,20 +222,11 @@ export class Record {
       } else if (name === "activities") {
         activities.push(...toActivities(attribute));
       } else {
-        (attributes[name] ??= []).push(Object.freeze(attribute));
+        (attributes[name] ??= []).push(attribute);
       }
     }
-    Object.assign(component, attributes);
-    Object.values(attributes).forEach(Object.freeze);
-    Object.freeze(activities);
-    if (capabilities.length > 0) component.capabilities = Object.freeze(capabilities);
-    const userInput = this.#userInput();
-    if (userInput !== undefined) component.userInput = userInput;
-    component.notes = this.list(() => this.#note());
-    const timestamp = this.instant();
-    if (timestamp !== undefined) component.timestamp = timestamp;
-    component.extensions = this.list(() => this.#extension());
-    return Object.freeze(component);
+    for (const list of [activities, capabilities, ...Object.values(attributes)]) Object.freeze(list);
+    return { activities, capabilities: some(capabilities), ...attributes } as unknown as Attributes;
   }
 
   #basic(): Tuple["basic"] {
@@ -205,71 +234,50 @@ export class Record {
     return basic === 0 ? undefined : basic === 1 ? "open" : "closed";
   }
 
-  /** The attribute, and which of its values are expressly excluded. */
-  #attribute(): Draft<PresenceAttribute> & { excluded: ReadonlySet<AttributeValue> } {
-    const attribute: Draft<PresenceAttribute> = {};
-    const basic = this.#basic();
-    if (basic !== undefined) attribute.basic = basic;
-    if (this.#flag()) Object.assign(attribute, this.#note());
-    const from = this.instant();
-    const until = this.instant();
-    if (from !== undefined) attribute.from = from;
-    if (until !== undefined) attribute.until = until;
-    const notes = this.list(() => this.#note());
-    if (notes.length > 0) attribute.notes = notes;
-    const excluded = new Set<AttributeValue>();
-    const values = this.list(() => {
-      const value: Draft<AttributeValue> = { name: this.text() };
-      const namespace = this.text();
-      const text = this.text();
-      if (namespace !== "") value.namespace = namespace;
-      if (text !== "") value.text = text;
-      if (this.#flag()) excluded.add(value);
-      return Object.freeze(value);
+  /** An attribute; those of its values that are expressly excluded go into `excluded`. */
+  #attribute(excluded: Set<AttributeValue>): PresenceAttribute {
+    return frozen<PresenceAttribute>({
+      basic: this.#basic(),
+      ...(this.#flag() ? this.#note() : {}) as { readonly text: string | undefined; readonly lang: string | undefined },
+      from: this.instant(),
+      until: this.instant(),
+      notes: some(this.#notes()),
+      values: some(this.list(() => {
+        const value = frozen<AttributeValue>({
+          name: this.text(), namespace: this.text() || undefined, text: this.text() || undefined,
+        });
+        if (this.#flag()) excluded.add(value);
+        return value;
+      })),
     });
-    if (values.length > 0) attribute.values = values;
-    return { ...attribute, excluded };
   }
 
   #contact(): Tuple["contact"] {
     const uri = this.optional();
     if (uri === undefined) return undefined;
     const priority = this.word();
-    return Object.freeze(priority === 0 ? { uri } : { uri, priority: (priority - 1) / 1000 });
+    return frozen<NonNullable<Tuple["contact"]>>({ uri, priority: priority === 0 ? undefined : (priority - 1) / 1000 });
   }
 
   #note(): Note {
-    const text = this.text();
-    const lang = this.optional();
-    return Object.freeze(lang === undefined ? { text } : { text, lang });
+    return frozen<Note>({ text: this.text(), lang: this.optional() });
   }
 
   #userInput(): UserInput | undefined {
     const kind = this.word();
-    if (kind === 0) return undefined;
-    const lastInput = this.instant();
-    return Object.freeze(lastInput === undefined ? { idle: kind === 2 } : { idle: kind === 2, lastInput });
-  }
-
-  #extension(): Extension {
-    const namespace = this.text();
-    const name = this.text();
-    return Object.freeze({ namespace, name, text: this.text() });
+    return kind === 0 ? undefined : frozen<UserInput>({ idle: kind === 2, lastInput: this.instant() });
   }
 
   failure(): Failure {
-    const code = this.text();
-    const message = this.text();
-    const failure: Draft<Failure> = { code, message, source: SOURCES[this.word()] ?? "library" };
-    const status = this.word();
-    const reason = this.optional();
-    const retryAt = this.instant();
-    const uri = this.optional();
-    if (status !== 0) failure.status = status;
-    if (reason !== undefined) failure.reason = reason;
-    if (retryAt !== undefined) failure.retryAt = retryAt;
-    if (uri !== undefined) failure.uri = uri;
-    return Object.freeze(failure);
+    return frozen<Failure>({
+      code: this.text(),
+      message: this.text(),
+      source: SOURCES[this.word()] ?? "library",
+      status: this.word() || undefined,
+      reason: this.optional(),
+      retryAt: this.instant(),
+      uri: this.optional(),
+    });
   }
 
   /** The failure in a result, or undefined for a success. */
@@ -278,51 +286,36 @@ export class Record {
   }
 
   connection(): ConnectionInfo {
-    const state = CONNECTION_STATES[this.word()] ?? "closed";
-    const info: Draft<ConnectionInfo> = { state, attempt: this.word() };
-    const retryAt = this.instant();
-    const reason = this.result();
-    if (retryAt !== undefined) info.retryAt = retryAt;
-    if (reason !== undefined) info.reason = reason;
-    return Object.freeze(info);
+    return frozen<ConnectionInfo>({
+      state: CONNECTION_STATES[this.word()] ?? "closed",
+      attempt: this.word(),
+      retryAt: this.instant(),
+      reason: this.result(),
+    });
   }
 
   challenge(): ChallengeInfo {
-    const realm = this.text();
-    const scheme = this.text();
-    const scope = this.optional();
-    const authzServer = this.optional();
-    const error = this.optional();
-    const algorithms = this.list(() => this.text());
-    return Object.freeze({
-      realm, scheme, algorithms, rejected: this.#flag(),
-      ...(scope === undefined ? {} : { scope }), ...(authzServer === undefined ? {} : { authzServer }),
-      ...(error === undefined ? {} : { error }),
+    return frozen<ChallengeInfo>({
+      realm: this.text(),
+      scheme: this.text(),
+      scope: this.optional(),
+      authzServer: this.optional(),
+      error: this.optional(),
+      algorithms: this.#texts(),
+      rejected: this.#flag(),
     });
   }
 }
 
 /** Each value is an activity of its own, for the time of all. */
 function toActivities({ values = [], from, until, notes: [note] = [] }: PresenceAttribute): Activity[] {
-  return values.map((value) => {
-    const activity: Draft<Activity> = { ...value };
-    if (from !== undefined) activity.from = from;
-    if (until !== undefined) activity.until = until;
-    if (note !== undefined) activity.note = note;
-    return Object.freeze(activity);
-  });
+  return values.map(({ name, namespace, text }) => frozen<Activity>({ name, namespace, text, from, until, note }));
 }
 
-function toCapability(name: Capability["name"], attribute: PresenceAttribute, excluded: ReadonlySet<unknown>): Capability {
-  const { values, text, lang } = attribute;
-  const capability: Draft<Capability> = { name };
-  if (text !== undefined) capability.text = text;
-  if (lang !== undefined) capability.lang = lang;
-  if (values !== undefined) {
-    const words = (wanted: boolean) => Object.freeze(values.filter((value) => excluded.has(value) === wanted)
+function toCapability(
+  name: Capability["name"], { values, text, lang }: PresenceAttribute, excluded: ReadonlySet<unknown>): Capability {
+  const words = (wanted: boolean): readonly string[] | undefined =>
+    values && Object.freeze(values.filter((value) => excluded.has(value) === wanted)
       .map((value) => (value.text === undefined ? value.name : `${value.name} ${value.text}`)));
-    capability.supported = words(false);
-    capability.notSupported = words(true);
-  }
-  return Object.freeze(capability);
+  return frozen<Capability>({ name, text, lang, supported: words(false), notSupported: words(true) });
 }
