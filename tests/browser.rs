@@ -7,7 +7,7 @@ mod common;
 use common::pidf;
 use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array};
 use sip_presence::sip::{Limits, Message, Method, Name};
-use sip_presence::wasm::page::Core;
+use sip_presence::wasm::page::{Core, verb};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -147,8 +147,8 @@ impl Page {
 
     /// Watches Bob, and answers the SUBSCRIBE, which is returned.
     fn watch(&mut self) -> (u32, Message) {
-        let id = self.core.watch(BOB, false);
-        self.core.start();
+        let id = self.core.tell(verb::WATCH, 0, BOB);
+        self.core.tell(verb::START, 0, "");
         self.core.pump();
         let subscribe = self.next_sent();
         assert_eq!(subscribe.method(), Method::Subscribe);
@@ -256,10 +256,10 @@ fn a_callback_may_call_back_in() {
     let again = std::rc::Rc::clone(&core);
     let on = Closure::<dyn FnMut(u32)>::new(move |kind: u32| {
         if kind == STATE {
-            again.watch("sip:carol@example.com", false);
-            again.start();
-            again.unwatch(id);
-            again.recall(id);
+            again.tell(verb::WATCH, 0, "sip:carol@example.com");
+            again.tell(verb::START, 0, "");
+            again.tell(verb::UNWATCH, id, "");
+            again.tell(verb::RECALL, id, "");
             again.pump();
         }
     });
@@ -282,8 +282,8 @@ async fn credentials_come_from_a_promise() {
     let mut page = Page::with("wss://sip.example.com/ws", "sip", true);
     page.open();
     page.host.set_answer("username=alice\0secret= pw");
-    page.core.watch(BOB, false);
-    page.core.start();
+    page.core.tell(verb::WATCH, 0, BOB);
+    page.core.tell(verb::START, 0, "");
     page.core.pump();
     let subscribe = page.next_sent();
     let challenge = r#"Digest realm="example.com", nonce="abc", qop="auth", algorithm=SHA-256"#;
@@ -306,7 +306,7 @@ fn a_lost_connection_is_opened_again_and_the_old_socket_says_nothing_more() {
     page.disconnect(1006);
     assert!(old.onmessage().is_none() && old.onclose().is_none());
     assert!(page.events(CONNECTION).pop().unwrap().1.contains("connection-lost"));
-    page.core.wake(true);
+    page.core.tell(verb::WAKE, 1, "");
     page.core.pump();
     assert_eq!(page.host.made().length(), 2, "the network is back: at once");
     page.open();
@@ -318,7 +318,7 @@ fn a_lost_connection_is_opened_again_and_the_old_socket_says_nothing_more() {
 #[wasm_bindgen_test]
 fn closing_ends_with_one_last_event() {
     let page = Page::online();
-    page.core.close();
+    page.core.tell(verb::CLOSE, 0, "");
     page.core.pump();
     assert!(page.socket().closed());
     assert_eq!(page.events(CLOSED).len(), 1);

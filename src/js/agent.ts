@@ -5,7 +5,9 @@
  * number it gets, then lets the core act (`pump`), so that an event never comes before its number is known.
  */
 import { watchInput } from "./auto-away.js";
-import { type Audience, type Core, type CoreHost, type CoreOptions, type CorePublication, Kind, type Load, Subject, toFields } from "./core.js";
+import {
+  type Audience, type Core, type CoreHost, type CoreOptions, type CorePublication, Kind, type Load, Subject, toFields, Verb,
+} from "./core.js";
 import { localFailure, PresenceError } from "./failure.js";
 import {
   checkAddress, checkAutoAway, checkCredentials, checkOptions, checkPolicy, checkPublication, checkSubject,
@@ -154,7 +156,7 @@ export class PresenceAgent extends EventTarget implements Agent {
           return (...args: unknown[]) => this.#attempt(() => method.apply(target, args));
         },
       });
-      this.#core.trace(this.#trace);
+      this.#core.tell(Verb.Trace, Number(this.#trace), "");
       this.#audience?.start(this.#core);
       this.#restore(this.#core);
       this.#listen();
@@ -306,7 +308,7 @@ export class PresenceAgent extends EventTarget implements Agent {
 
   #restore(core: Core): void {
     const text = this.#session?.load();
-    if (text !== undefined) core.restore(text);
+    if (text !== undefined) core.tell(Verb.Restore, 0, text);
   }
 
   /**
@@ -322,12 +324,12 @@ export class PresenceAgent extends EventTarget implements Agent {
         act(core, event);
         core.pump();
       }, { signal });
-    on(globalThis, "online", (core) => core.wake(true));
+    on(globalThis, "online", (core) => core.tell(Verb.Wake, 1, ""));
     // The host may be wrong, or the server on this side of the gap: the server itself is asked.
-    on(globalThis, "offline", (core) => core.wake(false));
-    on(globalThis.document, "visibilitychange", (core) => core.wake(false));
+    on(globalThis, "offline", (core) => core.tell(Verb.Wake, 0, ""));
+    on(globalThis.document, "visibilitychange", (core) => core.tell(Verb.Wake, 0, ""));
     on(globalThis, "pagehide", (core) => {
-      core.suspend();
+      core.tell(Verb.Suspend, 0, "");
       core.pump();
       this.#session?.leave();
     });
@@ -337,7 +339,7 @@ export class PresenceAgent extends EventTarget implements Agent {
         this.#session?.retake();
         this.#restore(core);
       }
-      core.wake(persisted);
+      core.tell(Verb.Wake, Number(persisted), "");
     });
   }
 
@@ -400,13 +402,13 @@ export class PresenceAgent extends EventTarget implements Agent {
     for (const watch of watches) {
       if (this.#watches.get(watch.key) === watch) this.#number(core, watch);
     }
-    core.start();
+    core.tell(Verb.Start, 0, "");
     core.pump();
   }
 
   /** Tells the core of `watch`. */
   #number(core: Core, watch: Watch): void {
-    const id = core.watch(watch.uri, watch.subject);
+    const id = core.tell(Verb.Watch, watch.subject, watch.uri);
     if (this.#failure !== undefined) return;
     if (id === 0) {
       const failure = localFailure("bad-address", { uri: watch.uri });
@@ -422,7 +424,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     // A watch that lingers, or that another spelling of the address holds, has a state already.
     const [other] = [...sharers].filter((sharer) => sharer !== watch);
     if (other === undefined) {
-      core.recall(id);
+      core.tell(Verb.Recall, id, "");
     } else {
       this.#update(watch, other.state);
       for (const state of [...other.members?.values() ?? []]) this.#update(watch, state, true);
@@ -443,7 +445,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     const sharers = this.#byId.get(id);
     sharers?.delete(watch);
     if (sharers?.size === 0) this.#byId.delete(id);
-    core.unwatch(id);
+    core.tell(Verb.Unwatch, id, "");
   }
 
   /** A loop that is slower than the changes sees the newest state, not each one. */
@@ -525,16 +527,15 @@ export class PresenceAgent extends EventTarget implements Agent {
     return state;
   }
 
-  /** Makes a request of the core; `tell` returns its number. With `refuse` the promise waits for ever if it fails. */
-  #request(
-    tell: (core: Core) => number | undefined, uri?: string, refuse?: (failure: Failure) => void,
-  ): Promise<PresenceState | undefined> {
+  /** Makes a request of the core. With `refuse` the promise waits for ever if it fails. */
+  #request(verb: Verb, text: string, number = 0, refuse?: (failure: Failure) => void): Promise<PresenceState | undefined> {
     return new Promise((resolve, settle) => {
       const reject = refuse ?? ((failure: Failure): void => settle(new PresenceError(failure)));
       this.#when((core) => {
-        const id = tell(core);
-        if (id === undefined) {
-          reject(this.#failure ?? localFailure("bad-address", uri === undefined ? {} : { uri }));
+        const id = core.tell(verb, number, text);
+        if (!id) {
+          // Nothing but an address can be wrong.
+          reject(this.#failure ?? localFailure("bad-address", { uri: text }));
           return;
         }
         this.#requests.set(id, { resolve, reject });
@@ -544,7 +545,7 @@ export class PresenceAgent extends EventTarget implements Agent {
   }
 
   async #fetch(uri: string, subject: Subject): Promise<PresenceState> {
-    return await this.#request((core) => core.fetch(uri, subject), uri) ?? unknown(uri);
+    return await this.#request(Verb.Fetch, uri, subject) ?? unknown(uri);
   }
 
   fetch(uri: string, options?: WatchOptions): Promise<PresenceState> {
@@ -560,12 +561,12 @@ export class PresenceAgent extends EventTarget implements Agent {
   #publish(wish: CorePublication, refuse?: (failure: Failure) => void): Promise<unknown> {
     const input = this.#input;
     const status = input && wish.status === "available" ? "away" : wish.status;
-    return this.#request((core) => core.publish(toFields({ ...wish, status, input })), undefined, refuse);
+    return this.#request(Verb.Publish, toFields({ ...wish, status, input }), 0, refuse);
   }
 
   unpublish(): Promise<void> {
     this.#wish = undefined;
-    return this.#request((core) => core.unpublish()).then(() => {});
+    return this.#request(Verb.Unpublish, "").then(() => {});
   }
 
   autoAway(options: AutoAwayOptions = {}): () => void {
@@ -667,7 +668,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     if (core !== undefined && this.#failure === undefined) {
       await new Promise<void>((resolve) => {
         this.#handleClosed = resolve;
-        core.close();
+        core.tell(Verb.Close, 0, "");
         core.pump();
       });
       for (const { uri, subject, members } of this.#watches.values()) {
@@ -695,7 +696,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     // Tracing costs a copy of each message: only for those who listen.
     if (type === "trace") {
       this.#trace = true;
-      this.#core?.trace(true);
+      this.#core?.tell(Verb.Trace, 1, "");
     }
   }
 }

@@ -74,33 +74,24 @@ export interface CoreHost {
   authorize?(question: number, words: Uint32Array, text: string): string | undefined;
 }
 
+/** What a core is told, with the numbers of `src/wasm/page.rs`, which says what goes with each. */
+export const enum Verb { Watch, Start, Recall, Unwatch, Fetch, Publish, Unpublish, Wake, Restore, Suspend, Trace, Close }
+
 /** A presence agent. A verb only tells it; `pump` acts on what was told. */
 export interface Core {
   pump(): void;
-  /** The number of the watch; 0 for an address that cannot be read. After one or several, `start`. */
-  watch(uri: string, subject: Subject): number;
-  start(): void;
-  recall(watch: number): void;
-  unwatch(watch: number): void;
-  fetch(uri: string, subject: Subject): number | undefined;
-  /** Fields of {@link CorePublication}. */
-  publish(state: string): number;
-  unpublish(): number;
+  /** The number of a watch or of a request; 0 for an address that cannot be read. */
+  tell(verb: Verb, number: number, text: string): number;
   /** Status, rule and element id. */
   explain(watch: number, uri: string): string | undefined;
   /** The last document, then what was wrong in it. */
   document(watch: number, uri: string): string | undefined;
-  wake(online: boolean): void;
-  restore(text: string): void;
-  suspend(): void;
-  trace(on: boolean): void;
   /** The full module: what somebody gets from now on. */
   policy(uri: string, policy: string): void;
   /** The full module: the answer to a question that was left open. */
   answer(question: number, policy: string): void;
   /** The full module: who watches is told from now on. */
   listen(): void;
-  close(): void;
   release(): void;
   free(): void;
 }

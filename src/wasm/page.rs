@@ -53,8 +53,36 @@ enum Kind {
 /// The order is that of `src/js/core.ts`.
 const SUBJECTS: [Subject; 4] = [Subject::Presence, Subject::List, Subject::Dialogs, Subject::Watchers];
 
-fn subject(number: usize) -> Subject {
-    SUBJECTS.get(number).copied().unwrap_or_default()
+fn subject(number: u32) -> Subject {
+    SUBJECTS.get(number as usize).copied().unwrap_or_default()
+}
+
+/// What [`Core::tell`] tells, with the numbers of `src/js/core.ts`: an export for each would cost a page more.
+pub mod verb {
+    /// The address `text`, with the number of `SUBJECTS`. [`START`] after one or several.
+    pub const WATCH: u32 = 0;
+    /// Begins with what is to be watched.
+    pub const START: u32 = 1;
+    /// Tells the host the state of a watch, whether it is news or not; of a list also the states of its members.
+    pub const RECALL: u32 = 2;
+    /// Ends one watch.
+    pub const UNWATCH: u32 = 3;
+    /// Asks once about the address `text`, with the number of `SUBJECTS`.
+    pub const FETCH: u32 = 4;
+    /// Publishes the fields `text`.
+    pub const PUBLISH: u32 = 5;
+    /// Withdraws the publication.
+    pub const UNPUBLISH: u32 = 6;
+    /// The page is awake, or with 1 the network is back.
+    pub const WAKE: u32 = 7;
+    /// `text` is what the tab has kept of an earlier load; from now on it is told what to keep.
+    pub const RESTORE: u32 = 8;
+    /// The page goes away, perhaps for ever: everything is ended without waiting for answers.
+    pub const SUSPEND: u32 = 9;
+    /// With 1 messages are told as traces.
+    pub const TRACE: u32 = 10;
+    /// Ends everything within a second; the last event says that it is done.
+    pub const CLOSE: u32 = 11;
 }
 
 /// An agent with its connection. A verb only tells the agent; call [`Core::pump`] after it.
@@ -106,42 +134,33 @@ impl Core {
         self.0.pump();
     }
 
-    /// Watches `uri`, as the number of [`SUBJECTS`] says: the number of the watch, 0 if the URI cannot be read. Call
-    /// [`Core::start`] after one or several.
-    pub fn watch(&self, uri: &str, subject: usize) -> u32 {
-        let Ok(target) = Uri::parse(uri) else { return 0 };
-        self.0.tell(|agent, _| agent.hold(&target, self::subject(subject))).0
-    }
-
-    /// Begins with what is to be watched.
-    pub fn start(&self) {
-        self.0.tell(Agent::start);
-    }
-
-    /// Tells the host the state of a watch, whether it is news or not; of a list also the states of its members.
-    pub fn recall(&self, watch: u32) {
-        self.0.tell(|agent, _| agent.recall(WatchId(watch)));
-    }
-
-    /// Ends one watch.
-    pub fn unwatch(&self, watch: u32) {
-        self.0.tell(|agent, now| agent.unwatch(WatchId(watch), now));
-    }
-
-    /// Asks once: the number of the request, or nothing if the URI cannot be read.
-    pub fn fetch(&self, uri: &str, subject: usize) -> Option<u32> {
-        let target = Uri::parse(uri).ok()?;
-        Some(self.0.tell(|agent, now| agent.fetch_subject(&target, self::subject(subject), now)).0)
-    }
-
-    /// Publishes: the number of the request. `state`: fields, see [`publication`].
-    pub fn publish(&self, state: &str) -> u32 {
-        self.0.tell(|agent, now| agent.publish(publication(state), now)).0
-    }
-
-    /// Withdraws the publication: the number of the request.
-    pub fn unpublish(&self) -> u32 {
-        self.0.tell(Agent::unpublish).0
+    /// Tells the agent what the page wants: see [`verb`]. What is returned is the number of a watch or of a request, 0 if
+    /// an address cannot be read.
+    pub fn tell(&self, verb: u32, number: u32, text: &str) -> u32 {
+        self.0.tell(|agent, now| {
+            match verb {
+                verb::WATCH => {
+                    return Uri::parse(text).map_or(0, |target| agent.hold(&target, subject(number)).0);
+                }
+                verb::START => agent.start(now),
+                verb::RECALL => agent.recall(WatchId(number)),
+                verb::UNWATCH => agent.unwatch(WatchId(number), now),
+                verb::FETCH => {
+                    return Uri::parse(text)
+                        .map_or(0, |target| agent.fetch_subject(&target, subject(number), now).0);
+                }
+                verb::PUBLISH => return agent.publish(publication(text), now).0,
+                verb::UNPUBLISH => return agent.unpublish(now).0,
+                verb::WAKE if number != 0 => agent.handle_online(now),
+                verb::WAKE => agent.handle_awake(now),
+                verb::RESTORE => agent.restore(text),
+                verb::SUSPEND => agent.suspend(now),
+                verb::TRACE => agent.set_trace(number != 0),
+                verb::CLOSE => agent.close(now),
+                _ => {}
+            }
+            0
+        })
     }
 
     /// Status, rule and element id of a watch, or of the member `uri` of a list, with U+0000 between them.
@@ -154,31 +173,6 @@ impl Core {
     /// them: no document has that character.
     pub fn document(&self, watch: u32, uri: &str) -> Option<String> {
         Some(self.0.agent.borrow().last_document(WatchId(watch), uri)?.join("\0"))
-    }
-
-    /// The page is awake, or with `online` the network is back.
-    pub fn wake(&self, online: bool) {
-        self.0.tell(|agent, now| if online { agent.handle_online(now) } else { agent.handle_awake(now) });
-    }
-
-    /// What the tab has kept of an earlier load; from now on it is told what to keep.
-    pub fn restore(&self, text: &str) {
-        self.0.agent.borrow_mut().restore(text);
-    }
-
-    /// The page goes away, perhaps for ever: everything is ended without waiting for answers.
-    pub fn suspend(&self) {
-        self.0.tell(Agent::suspend);
-    }
-
-    /// Whether messages are told as traces.
-    pub fn trace(&self, on: bool) {
-        self.0.agent.borrow_mut().set_trace(on);
-    }
-
-    /// Ends everything within a second; the last event says that it is done.
-    pub fn close(&self) {
-        self.0.tell(Agent::close);
     }
 
     /// Lets go of socket, timer and callbacks. Not from inside a callback.
