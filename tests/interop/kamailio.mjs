@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
 import { until } from "../common/wait.mjs";
 
-const CONFIG = fileURLToPath(new URL("../../deploy/kamailio/kamailio.cfg", import.meta.url));
+const config = (name) => fileURLToPath(new URL(`../../deploy/kamailio/${name}.cfg`, import.meta.url));
 
 /** Empty tables for the text database, from Debian's package. */
 const TABLES = "/usr/share/kamailio/dbtext/kamailio";
@@ -58,6 +58,7 @@ export const noLists = missing || (!process.env.CI && !existsSync(TABLES) && `no
  * @param {string} [options.domain]
  * @param {Record<string, string>} [options.users]
  * @param {"MD5" | "SHA-256"} [options.algorithm] of the digest challenge
+ * @param {"kamailio" | "proxy"} [options.name] of the configuration
  * @param {Record<string, Record<string, string[]>>} [options.lists] by user and address of the list, the members
  * @returns {Promise<Kamailio>}
  */
@@ -65,6 +66,7 @@ export async function startKamailio({
   domain = "kamailio.test",
   users = { alice: "alice-pw", bob: "bob-pw", carol: "carol-pw" },
   algorithm = "MD5",
+  name = "kamailio",
   lists,
 } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "sip-presence-kamailio-"));
@@ -73,7 +75,7 @@ export async function startKamailio({
   const port = await freePort();
   const url = `ws://127.0.0.1:${port}/ws`;
   const list = Object.entries(users).map(([name, password]) => `${name}=${password}`).join(";");
-  const args = ["-f", CONFIG, "-l", `tcp:127.0.0.1:${port}`, "-DD", "-E", "-m", "64", "-M", "8"];
+  const args = ["-f", config(name), "-l", `tcp:127.0.0.1:${port}`, "-DD", "-E", "-m", "64", "-M", "8"];
   args.push("-w", folder, "-Y", folder, "-P", join(folder, "pid"));
   args.push("-A", `DOMAIN="${domain}"`, "-A", `USERS="${list}"`, "-A", `DIGEST="${algorithm}"`);
   if (lists !== undefined) {
