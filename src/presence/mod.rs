@@ -1,6 +1,6 @@
 //! Presence documents: XML to values and back (RFC 3863, RFC 4479, RFC 4480), what they say in one word, and how
 //! several become one; the documents about lists of presentities (RFC 4662);
-//! patches of XML (RFC 5261) and
+//! authorization rules (RFC 5025); patches of XML (RFC 5261) and
 //! partial documents (RFC 5262, RFC 5263). Nothing here knows SIP. May use: `time`.
 
 pub mod compose;
@@ -12,6 +12,8 @@ pub mod multipart;
 pub mod partial;
 pub mod patch;
 pub mod pidf;
+#[cfg(feature = "full")]
+pub mod pres_rules;
 pub mod published;
 pub mod rlmi;
 pub mod status;

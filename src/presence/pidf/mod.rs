@@ -7,6 +7,8 @@ mod write;
 
 pub use read::read;
 pub(super) use read::{check_root, from_tree, priority};
+#[cfg(feature = "full")]
+pub(super) use timestamp::read as read_time;
 pub(super) use write::escape;
 pub use write::write;
 

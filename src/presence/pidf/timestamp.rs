@@ -18,7 +18,7 @@ const EPOCH: u32 = 719_468;
 /// date-time   = full-date "T" partial-time ("Z" / time-numoffset)
 /// full-date   = 4DIGIT "-" 2DIGIT "-" 2DIGIT
 /// ```
-pub(super) fn read(text: &str) -> Option<(Instant, bool)> {
+pub(in crate::presence) fn read(text: &str) -> Option<(Instant, bool)> {
     let mut rest = text.as_bytes();
     let year = digits(&mut rest, 4)?;
     skip(&mut rest, b"-")?;
