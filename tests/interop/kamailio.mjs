@@ -37,8 +37,8 @@ export const missing =
   spawnSync(executable, ["-v"]).error !== undefined &&
   `no ${executable} (Debian: kamailio kamailio-presence-modules kamailio-websocket-modules; or set KAMAILIO)`;
 
-/** Why a test that needs lists is to be skipped. */
-export const noLists = missing || (!process.env.CI && !existsSync(TABLES) && `no tables in ${TABLES}`);
+/** Why a test that needs lists or rules is to be skipped. */
+export const noTables = missing || (!process.env.CI && !existsSync(TABLES) && `no tables in ${TABLES}`);
 
 /**
  * A running Kamailio.
@@ -47,6 +47,7 @@ export const noLists = missing || (!process.env.CI && !existsSync(TABLES) && `no
  * @property {string} url the WebSocket URL
  * @property {string} domain the domain of the users
  * @property {Record<string, string>} users passwords by user name
+ * @property {string} xcapRoot where the rules are, if it has rules
  * @property {() => Promise<string>} log what it wrote so far
  * @property {() => Promise<void>} kill ends it at once, as a crash would: no connection is closed in order
  * @property {() => Promise<void>} start starts it again, on the same port, after `kill`
@@ -60,6 +61,7 @@ export const noLists = missing || (!process.env.CI && !existsSync(TABLES) && `no
  * @param {"MD5" | "SHA-256"} [options.algorithm] of the digest challenge
  * @param {"kamailio" | "proxy"} [options.name] of the configuration
  * @param {Record<string, Record<string, string[]>>} [options.lists] by user and address of the list, the members
+ * @param {string} [options.rules] everybody writes by XCAP who may watch them; the pages of this origin may do so
  * @returns {Promise<Kamailio>}
  */
 export async function startKamailio({
@@ -68,6 +70,7 @@ export async function startKamailio({
   algorithm = "MD5",
   name = "kamailio",
   lists,
+  rules,
 } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "sip-presence-kamailio-"));
   const logFile = join(folder, "log");
@@ -82,6 +85,10 @@ export async function startKamailio({
     await writeLists(join(folder, "tables"), domain, lists);
     args.push("-l", `udp:127.0.0.1:${port}`);
     args.push("-A", `LISTS="text://${folder}/tables"`, "-A", `RLS="sip:rls@127.0.0.1:${port}"`);
+  }
+  if (rules !== undefined) {
+    await cp(TABLES, join(folder, "tables"), { recursive: true });
+    args.push("-A", `RULES="text://${folder}/tables"`, "-A", `ORIGIN="${rules}"`);
   }
   let child;
 
@@ -126,7 +133,8 @@ export async function startKamailio({
   });
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
   await start();
-  return { url, domain, users, log, kill: () => end("SIGKILL"), start, stop };
+  const xcapRoot = `http://127.0.0.1:${port}/xcap-root`;
+  return { url, domain, users, xcapRoot, log, kill: () => end("SIGKILL"), start, stop };
 }
 
 /** Writes the lists as rows of the table xcap. */

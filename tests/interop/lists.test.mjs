@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { event, until } from "../common/wait.mjs";
 import { addressOf, openAgent, traceOf } from "./agents.mjs";
-import { noLists, startKamailio } from "./kamailio.mjs";
+import { noTables, startKamailio } from "./kamailio.mjs";
 
 const FRIENDS = "sip:friends@kamailio.test";
 
-describe("Kamailio with lists", { skip: noLists }, () => {
+describe("Kamailio with lists", { skip: noTables }, () => {
   let server;
   before(async () => {
     const members = ["sip:alice@kamailio.test", "sip:carol@kamailio.test"];
