@@ -16,8 +16,8 @@ import {
 import { type CoreState, Record } from "./record.js";
 import { type Session, takeSession } from "./session.js";
 import type {
-  Agent, AgentEventMap, AgentOptions, AutoAwayOptions, ConnectionInfo, CredentialsProvider, Explanation, Failure, PresenceState,
-  Policy, PublishOptions, WatchCallback, WatchOptions, WatchersCallback,
+  Agent, AgentEventMap, AgentOptions, AutoAwayOptions, ChallengeInfo, ConnectionInfo, CredentialsProvider, Explanation, Failure,
+  PresenceState, Policy, PublishOptions, WatchCallback, WatchOptions, WatchersCallback,
 } from "./types.js";
 
 /** Snapshots of presentities that nobody watches, kept so that each stays the same object. */
@@ -116,8 +116,9 @@ export class PresenceAgent extends EventTarget implements Agent {
   #failure: Failure | undefined;
   #waiting: (() => void)[] = [];
   #trace = false;
-  /** Whether this page is a presence agent. */
+  /** Whether this page is a presence agent, and whether it is one or its server has rules. */
   readonly #isWatched: boolean;
+  readonly #hasPolicies: boolean;
   #audience: Audience | undefined;
   /** What the application wants to be published. */
   #wish: CorePublication | undefined;
@@ -136,10 +137,13 @@ export class PresenceAgent extends EventTarget implements Agent {
     this.#full = needsFull(options);
     this.#credentials = options.credentials;
     this.#isWatched = options.authorize !== undefined;
+    this.#hasPolicies = (options.authorize ?? options.xcapRoot) !== undefined;
     this.#taken = takeSession(this.#options.aor);
     const loaded = load(options.wasm).then(async ({ Core, attach }) => {
-      if (this.#isWatched) {
-        this.#audience = attach?.(options, { core: () => this.#core, dispatch: this.#dispatch.bind(this), guard });
+      if (this.#hasPolicies) {
+        this.#audience = attach?.(options, {
+          core: () => this.#core, dispatch: this.#dispatch.bind(this), guard, ask: (challenge) => this.#ask(challenge), signal: this.#ended.signal,
+        });
         await this.#audience?.load();
       }
       return Core;
@@ -194,16 +198,7 @@ export class PresenceAgent extends EventTarget implements Agent {
   #host(): CoreHost {
     return {
       handle: (kind, id, words, text) => guard(() => this.#handle(kind, id, new Record(words, text))),
-      askCredentials: async (words, text) => {
-        try {
-          const provide = this.#credentials;
-          const answer = typeof provide === "function" ? await provide(new Record(words, text).challenge()) : provide;
-          return answer === undefined ? undefined : toFields(checkCredentials(answer));
-        } catch (error) {
-          this.#dispatch("error", localFailure("no-credentials", { reason: textOf(error) }));
-          return undefined;
-        }
-      },
+      askCredentials: (words, text) => this.#ask(new Record(words, text).challenge()),
       open: (url) => {
         try {
           // The package `ws` would keep a process alive for 30 seconds after it; others do not look at it.
@@ -216,6 +211,18 @@ export class PresenceAgent extends EventTarget implements Agent {
       },
       guard: (callback) => (event) => this.#attempt(() => callback(event)),
     };
+  }
+
+  /** Fields of the credentials for a challenge. */
+  async #ask(challenge: ChallengeInfo): Promise<string | undefined> {
+    try {
+      const provide = this.#credentials;
+      const answer = typeof provide === "function" ? await provide(challenge) : provide;
+      return answer === undefined ? undefined : toFields(checkCredentials(answer));
+    } catch (error) {
+      this.#dispatch("error", localFailure("no-credentials", { reason: textOf(error) }));
+      return undefined;
+    }
   }
 
   #handle(kind: Kind, id: number, record: Record): void {
@@ -622,14 +629,10 @@ export class PresenceAgent extends EventTarget implements Agent {
   setPolicy(uri: string, policy: Policy): Promise<void> {
     checkAddress(uri);
     checkPolicy(policy);
-    this.#needsAudience("setPolicy");
+    if (!this.#hasPolicies) throw new TypeError("sip-presence: setPolicy needs authorize or xcapRoot");
     return new Promise((resolve, reject) => {
       this.#when(() => resolve(this.#audience?.setPolicy(uri, policy)), (failure) => reject(new PresenceError(failure)));
     });
-  }
-
-  #needsAudience(verb: string): void {
-    if (!this.#isWatched) throw new TypeError(`sip-presence: ${verb} needs the option authorize`);
   }
 
   explain(uri: string, options?: WatchOptions): Explanation {

@@ -1,11 +1,12 @@
 /**
- * The page as presence agent: asks the application what a watcher gets, keeps policies, tells who watches. Only the full
- * module has it (`full.ts`, `inline.ts`).
+ * The page as presence agent: asks the application what a watcher gets, keeps policies, tells who watches; and policies
+ * at an XCAP server. Only the full module has it (`full.ts`, `inline.ts`).
  */
 import type { Attach, Core } from "./core.js";
 import { audienceFailure, PresenceError } from "./failure.js";
 import { Record } from "./record.js";
 import type { AgentOptions, Failure, Policies, Policy, PolicyStore, Watcher } from "./types.js";
+import { openXcap } from "./xcap.js";
 
 // The order is that of src/wasm/audience.rs.
 const STATUSES: readonly Watcher["status"][] = ["pending", "active", "waiting", "terminated"];
@@ -40,8 +41,9 @@ function identities({ identities: given }: AgentOptions): readonly string[] {
 }
 
 /** Adds what only a presence agent needs to an agent with these options. */
-export const attach: Attach = (options, { core, dispatch, guard }) => {
-  const { authorize, aor } = options;
+export const attach: Attach = (options, { core, dispatch, guard, ask, signal }) => {
+  const { authorize, aor, xcapRoot } = options;
+  const setRule = xcapRoot === undefined ? undefined : openXcap({ root: xcapRoot, aor, ask, signal });
   const own = browserStore(aor);
   const store = options.policies ?? own;
   const policies = new Map<string, Policy>();
@@ -98,6 +100,7 @@ export const attach: Attach = (options, { core, dispatch, guard }) => {
       },
     },
     load: async () => {
+      if (authorize === undefined) return;
       try {
         take(await store.load(), undefined);
       } catch (error) {
@@ -106,7 +109,7 @@ export const attach: Attach = (options, { core, dispatch, guard }) => {
     },
     start: (to) => {
       for (const [uri, policy] of policies) to.policy(uri, policy);
-      if (store === own) globalThis.addEventListener?.("storage", listen);
+      if (store === own && authorize !== undefined) globalThis.addEventListener?.("storage", listen);
     },
     tell: (record) => {
       watchers = record.list(() => {
@@ -135,6 +138,8 @@ export const attach: Attach = (options, { core, dispatch, guard }) => {
       return () => void callbacks.delete(callback);
     },
     setPolicy: async (uri, policy) => {
+      await setRule?.(uri, policy);
+      if (authorize === undefined) return;
       policies.set(uri, policy);
       core()?.policy(uri, policy);
       core()?.pump();

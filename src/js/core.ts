@@ -1,7 +1,7 @@
 /** The contract between the façade and the wasm class `Core` (`src/wasm/page.rs`). */
 
 import type { Record } from "./record.js";
-import type { AgentOptions, Failure, Policy, WatchersCallback } from "./types.js";
+import type { AgentOptions, ChallengeInfo, Failure, Policy, WatchersCallback } from "./types.js";
 
 /** What an agent says who it is with. */
 export interface CoreCredentials {
@@ -105,9 +105,13 @@ export interface Seam {
   core(): Core | undefined;
   dispatch(type: "error", detail: Failure): void;
   guard(act: () => void): void;
+  /** Fields of {@link CoreCredentials} for a challenge; undefined gives up. */
+  ask(challenge: ChallengeInfo): Promise<string | undefined>;
+  /** Aborted when the agent ends. */
+  readonly signal: AbortSignal;
 }
 
-/** What is added to an agent that is a presence agent: `audience.ts`. */
+/** What is added to an agent that is a presence agent, or whose server has rules: `audience.ts`. */
 export interface Audience {
   readonly fields: Pick<CoreOptions, "identities">;
   readonly host: Pick<CoreHost, "authorize">;

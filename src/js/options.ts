@@ -28,18 +28,19 @@ function describe(value: unknown): string {
   return typeof value === "string" ? JSON.stringify(value.slice(0, 100)) : typeof value;
 }
 
-function checkServer(url: unknown, allowInsecure: boolean): string {
+function checkUrl(name: string, url: unknown, plain: string, example: string, allowInsecure: boolean): string {
+  const secure = `${plain}s:`;
   let parsed: URL | undefined;
   try {
     parsed = new URL(String(url));
   } catch {
     // Said below.
   }
-  if (parsed?.protocol !== "wss:" && parsed?.protocol !== "ws:") {
-    wrong(`server: give a WebSocket URL such as "wss://sip.example.com/ws", not ${describe(url)}`);
+  if (parsed?.protocol !== secure && parsed?.protocol !== `${plain}:`) {
+    wrong(`${name}: give a URL such as "${secure}//${example}", not ${describe(url)}`);
   }
-  if (parsed.protocol === "ws:" && !allowInsecure && !LOOPBACK.test(parsed.hostname)) {
-    wrong(`server: ${parsed.href} would send everything in the clear; use wss:, or set allowInsecure`);
+  if (parsed.protocol !== secure && !allowInsecure && !LOOPBACK.test(parsed.hostname)) {
+    wrong(`${name}: ${parsed.href} would send everything in the clear; use ${secure}, or set allowInsecure`);
   }
   return parsed.href;
 }
@@ -121,14 +122,14 @@ export function checkPolicy(policy: unknown): void {
 }
 
 /** Whether these options ask for what only the full module does. */
-export function needsFull(options: AgentOptions & { readonly xcapRoot?: unknown }): boolean {
+export function needsFull(options: AgentOptions): boolean {
   return options?.full === true || (options?.authorize ?? options?.xcapRoot) !== undefined;
 }
 
 /** Checks the options of `createAgent` and fills in the defaults. */
 export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance"> {
   if (typeof options !== "object" || options === null) wrong("createAgent takes an object with server and aor");
-  const servers = [options.server].flat().map((url) => checkServer(url, options.allowInsecure === true));
+  const servers = [options.server].flat().map((url) => checkUrl("server", url, "ws", "sip.example.com/ws", options.allowInsecure === true));
   if (servers.length === 0) wrong("server: give at least one WebSocket URL");
   if (typeof options.aor !== "string" || !OWN_ADDRESS.test(options.aor)) {
     wrong(`aor: give your own address, such as "sip:alice@example.com", not ${describe(options.aor)}`);
@@ -150,6 +151,7 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
     wrong(`listServer: give an address such as "sip:rls@example.com", not ${describe(listServer)}`);
   }
   checkAudience(options);
+  if (options.xcapRoot !== undefined) checkUrl("xcapRoot", options.xcapRoot, "http", "xcap.example.com/xcap-root", options.allowInsecure === true);
   return {
     servers,
     aor: options.aor,

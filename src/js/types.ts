@@ -360,6 +360,11 @@ export interface AgentOptions {
   readonly identities?: Identities;
   /** Where policies are kept. Default: `localStorage`, by the own address; where there is none, as long as the agent. */
   readonly policies?: PolicyStore;
+  /**
+   * The XCAP root of the server, as an https URL: `setPolicy` writes the rules there (RFC 4825, RFC 5025). `http:` only for
+   * loopback, or with `allowInsecure`.
+   */
+  readonly xcapRoot?: string;
   /** REGISTER this page at the server. Default: whether `authorize` is given. */
   readonly register?: boolean;
   /** Seconds a subscription is asked for. Default: 3600. */
@@ -474,10 +479,10 @@ export interface Agent extends EventTarget {
    */
   watchers(callback: WatchersCallback): () => void;
   /**
-   * What a watcher gets from now on, whatever `authorize` would say; who watches already is told at once. Resolves when
-   * it is kept. Rejects with a {@link PresenceError}.
+   * What a watcher gets from now on: at the XCAP server if there is `xcapRoot`, and in this page if it is a presence agent,
+   * whatever `authorize` would say. Resolves when it is kept. Rejects with a {@link PresenceError}.
    *
-   * @throws TypeError without the option `authorize`.
+   * @throws TypeError without the option `authorize` or `xcapRoot`.
    */
   setPolicy(uri: string, policy: Policy): Promise<void>;
   /** Which part of the document gave the status, and what was wrong with the document. */

@@ -14,6 +14,8 @@ mod fields;
 mod input;
 #[cfg(feature = "page")]
 pub mod page;
+#[cfg(all(feature = "page", feature = "full"))]
+pub mod policy;
 #[cfg(feature = "page")]
 mod record;
 #[cfg(feature = "server")]

@@ -61,19 +61,28 @@ export async function startSipJs({ url, domain, users }, username) {
     /** Watches a user; gives the list that the body of each NOTIFY is appended to. */
     async watch(name) {
       const bodies = [];
+      await this.subscribe(name, ({ body }) => bodies.push(body));
+      return bodies;
+    },
+    /** Watches a user; tells state, reason and body of each NOTIFY. */
+    async subscribe(name, tell) {
       const subscriber = new Subscriber(agent, target(name), "presence", {
         extraHeaders: ["Accept: application/pidf+xml"],
       });
+      let count = 0;
       subscriber.delegate = {
         onNotify(notification) {
-          bodies.push(notification.request.body);
+          const { request } = notification;
+          count += 1;
+          const [, state, reason] = /^(\w+)(?:.*;reason=([\w-]+))?/.exec(request.getHeader("Subscription-State"));
+          tell({ state, reason, body: request.body });
           notification.accept();
         },
       };
       await subscriber.subscribe();
       // SIP.js drops a NOTIFY that follows the first one at once.
-      await until(() => bodies.length > 0, "the first NOTIFY to SIP.js");
-      return bodies;
+      await until(() => count > 0, "the first NOTIFY to SIP.js");
+      return { end: () => subscriber.unsubscribe() };
     },
     /** Sends a MESSAGE; gives the status of its response. */
     message: (name, text) =>

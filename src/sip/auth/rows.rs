@@ -52,6 +52,26 @@ impl Challenge {
         })
     }
 
+    /// Reads the value of a WWW-Authenticate of HTTP, in which several challenges may stand (RFC 9110 §11.6.1). What
+    /// cannot be read is left out.
+    #[cfg(feature = "full")]
+    #[must_use]
+    pub fn parse_all(text: &str) -> Vec<Self> {
+        let mut rows: Vec<String> = Vec::new();
+        for item in grammar::list(text) {
+            // A scheme is followed by a parameter, the name of a parameter by an equals sign.
+            let begins = split_scheme(item).is_some_and(|(_, rest)| !grammar::trim(rest).starts_with('='));
+            match rows.last_mut() {
+                Some(row) if !begins => {
+                    row.push_str(", ");
+                    row.push_str(item);
+                }
+                Some(_) | None => rows.push(item.to_owned()),
+            }
+        }
+        rows.iter().filter_map(|row| Self::parse(row).ok()).collect()
+    }
+
     /// Quoted and unquoted as RFC 7616 §3.3 wants it.
     pub(crate) fn write(&self, out: &mut String) {
         let mut row = match self.scheme.as_str() {
@@ -340,6 +360,25 @@ mod tests {
         assert_eq!(Challenge::parse(&read.to_string()), Ok(read));
         let plain = Challenge::parse("Digest realm=\"r\",nonce=\"n\"").unwrap();
         assert_eq!((plain.algorithm, plain.qop, plain.stale), (None, vec![], false));
+    }
+
+    #[cfg(feature = "full")]
+    #[test]
+    fn several_challenges_may_stand_in_one_value() {
+        let text = "Digest realm=\"a, Basic b\", qop=\"auth,auth-int\",nonce = \"1\", algorithm=SHA-256, , Basic realm=\"b\", \
+                    Negotiate, digest realm=c,nonce=2, Digest realm=\"none\"";
+        let read = Challenge::parse_all(text);
+        let short: Vec<_> =
+            read.iter().map(|c| (c.scheme.as_str(), c.realm.as_str(), c.nonce.as_str())).collect();
+        assert_eq!(
+            short,
+            [("digest", "a, Basic b", "1"), ("basic", "", ""), ("negotiate", "", ""), ("digest", "c", "2")]
+        );
+        assert_eq!((read[0].qop.len(), read[0].algorithm.as_deref()), (2, Some("SHA-256")));
+        assert_eq!(Challenge::parse_all(&read[3].to_string()), [read[3].clone()]);
+        for odd in ["", ",", "=", "a=b", "Digest", "Digest ,realm=x", "\"", "Digest realm=\"a"] {
+            assert!(Challenge::parse_all(odd).iter().all(|challenge| challenge.scheme != "digest"), "{odd}");
+        }
     }
 
     #[test]
