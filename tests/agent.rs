@@ -6,7 +6,9 @@ mod common;
 
 use common::page::notification;
 use common::{Page, pidf};
-use sip_presence::agent::{ChallengeId, Credentials, Direction, Event, Failure, FailureCode, Watching};
+use sip_presence::agent::{
+    ChallengeId, ConnectionState, Credentials, Direction, Event, Failure, FailureCode, Watching,
+};
 use sip_presence::presence::{PublishedState, Status};
 use sip_presence::sip::auth::{Algorithm, Protected, Secret};
 use sip_presence::sip::{Message, Method, Name, Uri};
@@ -488,4 +490,22 @@ fn a_hidden_tab_whose_timers_fire_once_a_minute_stays_right() {
     }
     assert!((200..=300).contains(&asked), "{asked}");
     assert!(page.failures().is_empty());
+}
+
+#[test]
+fn each_try_to_connect_says_how_many_have_failed_before() {
+    let mut page = Page::new(|_| {});
+    for _ in 0..2 {
+        page.disconnect();
+        page.seconds(9);
+    }
+    let attempts: Vec<u32> = page
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Connection(ConnectionState::Connecting { attempt }) => Some(*attempt),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(attempts, [0, 1, 2]);
 }

@@ -263,3 +263,53 @@ fn a_server_that_invents_realms_is_not_asked_about_without_end() {
         84
     );
 }
+
+/// Refuses everything that is sent, and counts how many answers to challenges that takes.
+fn refuse_all(page: &mut Page) -> usize {
+    let mut answers = 0;
+    while page.pending() > 0 {
+        let request = page.next_sent();
+        answers += usize::from(request.header(&Name::Authorization).is_some());
+        page.respond(
+            &request,
+            401,
+            &[(Name::WwwAuthenticate, &challenge("example.com", &answers.to_string()))],
+        );
+    }
+    answers
+}
+
+fn watch_many(page: &mut Page, first: usize) {
+    for number in first..first + 100 {
+        page.watch(&format!("sip:user{number}@example.com"));
+    }
+}
+
+#[test]
+fn a_wrong_password_is_not_sent_for_each_of_many_watches() {
+    let mut page = Page::online();
+    watch_many(&mut page, 0);
+    let answers = refuse_all(&mut page);
+    assert!((1..=16).contains(&answers), "{answers} answers: no more than were on their way at once");
+    let refused = page.failures().iter().filter(|failure| failure.code == FailureCode::Unauthorized).count();
+    assert_eq!(refused, 100, "each watch is told");
+    watch_many(&mut page, 100);
+    assert_eq!(refuse_all(&mut page), 0, "refused a moment ago");
+    page.seconds(61);
+    page.watch("sip:later@example.com");
+    assert_eq!(refuse_all(&mut page), 1, "by now the server may know better");
+}
+
+#[test]
+fn one_refusal_of_credentials_that_were_taken_before_is_no_refusal_of_all() {
+    let mut page = Page::online();
+    page.watch(BOB);
+    let subscribe = page.next_sent();
+    page.respond(&subscribe, 401, &[(Name::WwwAuthenticate, &challenge("example.com", "a"))]);
+    let proved = page.next_sent();
+    page.accept(&proved, 3600);
+    page.watch("sip:carol@example.com");
+    assert!(refuse_all(&mut page) >= 1);
+    page.watch("sip:dave@example.com");
+    assert!(refuse_all(&mut page) >= 1, "tried all the same");
+}

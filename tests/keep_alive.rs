@@ -251,7 +251,9 @@ fn where_pings_are_not_understood_the_server_is_asked_by_options_from_then_on() 
         page.seconds(10);
         assert!(matches!(
             page.events.last(),
-            Some(Event::Connection(ConnectionState::Reconnecting { .. } | ConnectionState::Connecting))
+            Some(Event::Connection(
+                ConnectionState::Reconnecting { .. } | ConnectionState::Connecting { .. }
+            ))
         ));
     }
 }

@@ -349,7 +349,7 @@ fn a_rule_shows_a_part_of_the_document() {
     assert!(presence.persons[0].attributes.is_empty() && presence.persons[0].notes.is_empty());
     assert!(presence.tuples[0].contact.is_some());
     let wrong = sip_presence::server::Config::from_json(
-        r#"{ "domain": "x", "rules": { "watchers": [{ "watcher": "bob", "decision": "allow", "show": { "attributes": ["moods"] } }] } }"#,
+        r#"{ "domain": "x", "users": { "bob": "" }, "rules": { "watchers": [{ "watcher": "bob", "decision": "allow", "show": { "attributes": ["moods"] } }] } }"#,
     );
     let error = sip_presence::server::Server::new(wrong.unwrap(), [0; 32], world.now).err().unwrap();
     assert!(error.to_string().contains("moods"), "{error}");

@@ -5,6 +5,7 @@ use super::{Credentials, FailureCode};
 use crate::random::Random;
 use crate::sip::auth::{Algorithm, AuthenticationInfo, Challenge, DigestCredentials, Protected, Secret};
 use crate::sip::{Message, Name};
+use crate::time::{Duration, Instant};
 
 /// Answers to one request at most, over all realms (RFC 3261 §22.1).
 const MOST_ANSWERS: usize = 4;
@@ -14,6 +15,9 @@ const BEARER: &str = "bearer";
 const BEARER_PREFIX: &str = "Bearer ";
 /// Realms remembered at most.
 const MOST_SESSIONS: usize = 16;
+/// How long fixed credentials that were refused, and have never been taken, are not sent again: a page with many watches
+/// must not lock its user out.
+const PAUSE: Duration = Duration::from_secs(60);
 /// Fresh nonces for one request at most.
 const MOST_STALE: usize = 2;
 
@@ -92,13 +96,25 @@ pub(super) struct Authentication {
     learned: u32,
     /// Oldest first.
     sessions: Vec<Session>,
+    /// The realm whose server has refused the fixed credentials, and until when it is not asked again.
+    refused: Option<(String, Instant)>,
+    /// Credentials have been taken at least once.
+    taken: bool,
     /// The authorization servers that are trusted; none where a token would go in the clear.
     trusted: Vec<String>,
 }
 
 impl Authentication {
     pub(super) const fn new(credentials: Credentials, trusted: Vec<String>) -> Self {
-        Self { credentials, known: Vec::new(), learned: 0, sessions: Vec::new(), trusted }
+        Self {
+            credentials,
+            known: Vec::new(),
+            learned: 0,
+            sessions: Vec::new(),
+            refused: None,
+            taken: false,
+            trusted,
+        }
     }
 
     /// Whether a challenge that wants a token names an authorization server that is trusted (RFC 8898 §2.1.1).
@@ -176,6 +192,7 @@ impl Authentication {
 
     /// A success may bring the next nonce (RFC 7616 §3.5).
     pub(super) fn handle_success(&mut self, response: &Message) {
+        self.taken |= !self.sessions.is_empty();
         let Some(info) = response.header(&Name::AuthenticationInfo) else { return };
         let Some(next) = AuthenticationInfo::parse(info).nextnonce.filter(|next| !next.is_empty()) else {
             return;
@@ -193,6 +210,7 @@ impl Authentication {
         request: &Message,
         response: &Message,
         attempt: &mut Attempt,
+        now: Instant,
     ) -> Verdict {
         let asker = if response.status() == Some(407) { Asker::Proxy } else { Asker::Server };
         let mut challenges = response.challenges(&asker.challenge_header());
@@ -255,10 +273,16 @@ impl Authentication {
             let answer = self.forget(&challenge.realm);
             // Nobody types a token: who asks for one again and again would do so for ever.
             attempt.refused += usize::from(is_token);
+            if !asks && !self.taken {
+                self.refused = Some((challenge.realm.clone(), now + PAUSE));
+            }
             return match asks && attempt.refused < 2 {
                 true => ask(answer),
                 false => Verdict::GiveUp(FailureCode::Unauthorized),
             };
+        }
+        if self.refused.as_ref().is_some_and(|(realm, until)| *realm == challenge.realm && now < *until) {
+            return Verdict::GiveUp(FailureCode::Unauthorized);
         }
         attempt.answered.push(key);
         self.end_session(asker, &challenge.realm);

@@ -153,7 +153,9 @@ impl Agent {
     }
 
     fn connect(&mut self) {
-        self.outputs.push_back(Output::Event(Event::Connection(ConnectionState::Connecting)));
+        self.outputs.push_back(Output::Event(Event::Connection(ConnectionState::Connecting {
+            attempt: self.link.attempt(),
+        })));
         self.outputs.push_back(Output::Connect { url: self.link.url() });
     }
 

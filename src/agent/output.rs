@@ -129,7 +129,10 @@ pub struct Challenged {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum ConnectionState {
-    Connecting,
+    /// After `attempt` failures in a row.
+    Connecting {
+        attempt: u32,
+    },
     Online,
     /// Lost or refused; tried again at `retry_at` after `attempt` failures in a row.
     Reconnecting {

@@ -142,7 +142,7 @@ impl Agent {
         self.session.changed = true;
         match response.status() {
             Some(401 | 407) if !self.is_outdated(&job) => {
-                match self.authentication.handle_challenge(&job.request, response, &mut job.attempt) {
+                match self.authentication.handle_challenge(&job.request, response, &mut job.attempt, now) {
                     Verdict::Retry => self.retry(job, now),
                     Verdict::Ask { challenge, algorithms, refused } => {
                         self.park(job, response, challenge, algorithms, refused, now);

@@ -18,7 +18,7 @@ const HELP = `sip-presence ${VERSION}
   --port PORT       0 for any that is free (8080)
   --playground      serve the playground page too, with a sign-in form
   --verbose         print who registers, publishes and subscribes
-  --help, --version
+  --help (-h), --version
 `;
 
 /** Whose passwords everybody knows: never for another address than loopback. */
@@ -53,7 +53,7 @@ function readConfig(file: string): ServerConfig {
 function print(event: ServerEvent): void {
   switch (event.kind) {
     case "subscribed": return console.log(`${event.watcher} watches ${event.presentity}`);
-    case "refused": return console.log(`${event.method} refused: ${event.status}`);
+    case "refused": return console.log(`${event.method} refused: ${event.status}${event.user === undefined ? "" : `, wrong credentials of ${JSON.stringify(event.user)}`}`);
     case "conflict": return console.log(`${event.user}: ${event.what}`);
     case "registered": return console.log(`${event.user} registered`);
     case "published": return console.log(`${event.user} published`);
@@ -79,7 +79,8 @@ async function serve(options: {
   const page = demo !== undefined || options.playground;
   const http = createServer(page ? playground(demo) : (_, response) => void response.writeHead(404).end());
   const server = await startServer({ ...config, server: http, ...(options.verbose ? { onEvent: print } : {}) });
-  http.once("error", (error) => fail(error.message));
+  http.once("error", (error: NodeJS.ErrnoException) => fail(error.code === "EADDRINUSE"
+    ? `port ${port} is in use: give another one with --port, or 0 for any that is free` : error.message));
   http.listen(port, host, () => {
     const name = host.includes(":") ? `[${host}]` : host;
     if (page) console.log(`Playground: http://${name}:${(http.address() as AddressInfo).port}/`);
@@ -110,14 +111,15 @@ async function main(): Promise<void> {
       port: { type: "string", default: "8080" },
       playground: { type: "boolean", default: false },
       verbose: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
       version: { type: "boolean", default: false },
     },
   });
   if (values.version) console.log(VERSION);
   else if (values.help) console.log(HELP);
   else if (positionals.length === 1 && positionals[0] === "serve") await serve(values);
-  else fail(`what shall I do?\n\n${HELP}`);
+  else if (positionals.length === 0) fail(`what shall I do?\n\n${HELP}`);
+  else fail(`${positionals.join(" ")}: the only command is serve; --help says more`);
 }
 
 main().catch((error: unknown) => fail((error as Error).message));

@@ -85,7 +85,9 @@ function checkRoute(route: AgentOptions["route"] = []): string {
 }
 
 /** Rates as parameters of the Event header, each above the one before, with at most ten decimals (RFC 6446 §5.1, §8). */
-function checkRates({ minInterval, maxInterval, adaptiveMinRate }: Rates = {}): string {
+function checkRates(rates: Rates = {}): string {
+  checkNames(rates, "minInterval maxInterval adaptiveMinRate");
+  const { minInterval, maxInterval, adaptiveMinRate } = rates;
   let text = "";
   let last = 0;
   for (const [name, rate] of [
@@ -126,9 +128,20 @@ export function needsFull(options: AgentOptions): boolean {
   return options?.full === true || (options?.authorize ?? options?.xcapRoot) !== undefined;
 }
 
+/** The options of `createAgent`. */
+const OPTIONS = "server aor displayName credentials authorizationServers register expires keepAlive route rates linger window "
+  + "listServer allowInsecure full webSocket wasm authorize identities policies xcapRoot";
+
+/** Checks that nothing is misspelt: what is not known would be ignored. */
+function checkNames(given: object, known: string): void {
+  const names = known.split(" ");
+  for (const name of Object.keys(given)) if (!names.includes(name)) wrong(`${name}: there is no such option; give ${names.join(", ")}`);
+}
+
 /** Checks the options of `createAgent` and fills in the defaults. */
 export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance"> {
   if (typeof options !== "object" || options === null) wrong("createAgent takes an object with server and aor");
+  checkNames(options, OPTIONS);
   const servers = [options.server].flat().map((url) => checkUrl("server", url, "ws", "sip.example.com/ws", options.allowInsecure === true));
   if (servers.length === 0) wrong("server: give at least one WebSocket URL");
   if (typeof options.aor !== "string" || !OWN_ADDRESS.test(options.aor)) {
@@ -197,6 +210,7 @@ export function checkSubject(options: WatchOptions | undefined, full: boolean): 
 /** Checks the argument of `publish`; `until` becomes epoch milliseconds. */
 export function checkPublication(options: PublishOptions): CorePublication {
   const words = STATUSES.slice(1);
+  checkNames(options ?? {}, "status note activities until");
   if (!words.includes(options?.status)) wrong(`status: give one of ${words.join(", ")}`);
   const { status, note, activities = [] } = options;
   if (note !== undefined && typeof note !== "string") wrong("note: give a string");

@@ -73,7 +73,8 @@ export type ServerEvent =
   /** The publications of a user disagree; watchers are shown all of them. */
   | { readonly kind: "conflict"; readonly user: string; readonly what: string }
   | { readonly kind: "subscribed"; readonly watcher: string; readonly presentity: string }
-  | { readonly kind: "refused"; readonly method: string; readonly status: number };
+  /** `user`: with 401, who it said it was, and could not prove. A first request without credentials is not told. */
+  | { readonly kind: "refused"; readonly method: string; readonly status: number; readonly user?: string };
 
 /** What `startServer` takes. */
 export interface ServerOptions extends ServerConfig {
@@ -271,7 +272,10 @@ function event(kind: string, about: string, more: string): ServerEvent {
   switch (kind) {
     case "subscribed": return { kind, watcher: about, presentity: more };
     case "conflict": return { kind, user: about, what: more };
-    case "refused": return { kind, method: about, status: Number(more) };
+    case "refused": {
+      const [, status, user] = /^(\d+)(?: (.*))?$/s.exec(more) ?? [];
+      return { kind, method: about, status: Number(status), ...(user === undefined ? {} : { user }) };
+    }
     default: return { kind: kind as "registered" | "published", user: about };
   }
 }

@@ -3,6 +3,7 @@
 use crate::event::Decision;
 use crate::presence::AttributeName;
 use crate::presence::filter::{Attributes, Detail, Transformations};
+use crate::sip::Uri;
 use crate::sip::auth::{Algorithm, Secret};
 use core::fmt;
 use serde::Deserialize;
@@ -226,7 +227,11 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the place.
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
-        serde_json::from_str(json).map_err(|error| ConfigError(error.to_string()))
+        let mut reader = serde_json::Deserializer::from_str(json);
+        let config = serde_path_to_error::deserialize(&mut reader);
+        let config = config.map_err(|error| ConfigError(error.to_string()))?;
+        reader.end().map_err(|error| ConfigError(error.to_string()))?;
+        Ok(config)
     }
 
     pub(super) fn check(&mut self) -> Result<(), ConfigError> {
@@ -234,12 +239,26 @@ impl Config {
         if self.domain.is_empty() {
             return error("domain: give the host part of your users' addresses, such as \"example.com\"");
         }
+        let parsed = Uri::parse(&["sip:user@", &self.domain].concat());
+        if !parsed.is_ok_and(|uri| uri.host.eq_ignore_ascii_case(&self.domain) && uri.port.is_none()) {
+            return error("domain: give a host alone, such as \"example.com\"");
+        }
         self.domain.make_ascii_lowercase();
         if self.realm.is_empty() {
             self.realm.clone_from(&self.domain);
         }
         if self.algorithms().is_empty() {
             return error("algorithms: give at least one of \"SHA-512-256\", \"SHA-256\", \"MD5\"");
+        }
+        for (name, user) in &self.users {
+            self.check_user(name, user)?;
+        }
+        if self.nonce_lifetime == 0 {
+            return error("nonceLifetime: no nonce would be good");
+        }
+        let named = self.rules.watchers.iter().flat_map(|rule| rule.presentity.iter().chain([&rule.watcher]));
+        if let Some(name) = named.into_iter().find(|name| !self.users.contains_key(*name)) {
+            return Err(ConfigError(["rules: there is no user \"", name, "\""].concat()));
         }
         if self.min_expires > self.max_expires || self.max_expires == 0 {
             return error("minExpires, maxExpires: the least must not be above the most, and the most not 0");
@@ -252,6 +271,31 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Whether a user could ever sign in.
+    fn check_user(&self, name: &str, user: &User) -> Result<(), ConfigError> {
+        let User::Hashes { ha1 } = user else { return Ok(()) };
+        let algorithms = self.algorithms();
+        let mut usable = false;
+        for (algorithm, hash) in ha1 {
+            let Some((known, false)) = Algorithm::from_token(Some(algorithm)) else {
+                let text = ["users.", name, ".ha1: no algorithm is called \"", algorithm, "\""].concat();
+                return Err(ConfigError(text));
+            };
+            if hash.len() != known.hash(b"").len() || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                let text =
+                    ["users.", name, ".ha1: this is no hash of ", algorithm, " in hexadecimal"].concat();
+                return Err(ConfigError(text));
+            }
+            usable |= algorithms.contains(&known);
+        }
+        match usable {
+            true => Ok(()),
+            false => {
+                Err(ConfigError(["users.", name, ".ha1: give a hash for one of the algorithms"].concat()))
+            }
+        }
     }
 
     /// The algorithms of the challenges.

@@ -73,6 +73,8 @@ pub enum Event {
     Refused {
         method: String,
         status: u16,
+        /// With 401: who it said it was, and could not prove.
+        user: Option<String>,
     },
 }
 
@@ -300,6 +302,11 @@ impl Server {
             }
             Err(denied) => {
                 let stale = denied == Denied::Stale;
+                let claims = request.credentials(&Name::Authorization);
+                if let Some(claim) = claims.into_iter().next().filter(|_| !stale) {
+                    let method = request.method().to_string();
+                    self.tell(Event::Refused { method, status: 401, user: Some(claim.username) });
+                }
                 let rows = self.authentication.challenges(stale, &mut self.random, now);
                 let rows: Vec<(Name, &str)> =
                     rows.iter().map(|row| (Name::WwwAuthenticate, row.as_str())).collect();
@@ -378,7 +385,7 @@ impl Server {
             response.push(name.clone(), *value);
         }
         if status >= 400 && status != 401 {
-            self.tell(Event::Refused { method: request.method().to_string(), status });
+            self.tell(Event::Refused { method: request.method().to_string(), status, user: None });
         }
         self.outputs.push_back(Output::Send(connection, response.to_bytes()));
     }

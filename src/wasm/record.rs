@@ -258,7 +258,7 @@ impl Record {
 
     pub(super) fn connection(&mut self, state: &ConnectionState) {
         let (word, attempt, retry_at, reason) = match state {
-            ConnectionState::Connecting => (0, 0, None, None),
+            ConnectionState::Connecting { attempt } => (0, *attempt, None, None),
             ConnectionState::Online => (1, 0, None, None),
             ConnectionState::Reconnecting { attempt, retry_at, reason } => {
                 (2, *attempt, Some(*retry_at), Some(reason))

@@ -21,7 +21,7 @@ extern "C" {
     fn send_binary(this: &ServerHost, connection: u32, bytes: &[u8]);
     #[wasm_bindgen(method)]
     fn close(this: &ServerHost, connection: u32, code: u16, reason: &str);
-    /// `about`: user, or method. `more`: the presentity who is watched, or the status code.
+    /// `about`: user, or method. `more`: the presentity who is watched, or the status code and who it was, if known.
     #[wasm_bindgen(method)]
     fn event(this: &ServerHost, kind: &str, about: &str, more: &str);
 }
@@ -133,8 +133,13 @@ impl Shell {
             Output::Event(Event::Subscribed { watcher, presentity }) => {
                 self.host.event("subscribed", &watcher, &presentity);
             }
-            Output::Event(Event::Refused { method, status }) => {
-                self.host.event("refused", &method, &status.to_string());
+            Output::Event(Event::Refused { method, status, user }) => {
+                let mut more = status.to_string();
+                for user in user {
+                    more.push(' ');
+                    more.push_str(&user);
+                }
+                self.host.event("refused", &method, &more);
             }
         }
     }

@@ -1,6 +1,7 @@
 /** The JavaScript API in Node, against the embedded presence server. */
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createAgent, PresenceError } from "sip-presence";
@@ -56,6 +57,18 @@ test("a wrong option throws a TypeError that names it", () => {
 });
 
 // 6446-4.1-a 6446-5.1-a 3261-8.1.1.1-b
+test("a misspelt option is a TypeError, and each option that has a type is none", async (t) => {
+  const agent = openAgent(t, server, "alice");
+  assert.throws(() => createAgent(options({ expire: 60 })), { name: "TypeError", message: /expire: there is no such option; give .*expires/ });
+  assert.throws(() => createAgent(options({ rates: { minIntervall: 5 } })), { name: "TypeError", message: /minIntervall/ });
+  assert.throws(() => agent.publish({ status: "busy", activity: "meeting" }), { name: "TypeError", message: /activity: .*activities/ });
+  const types = await readFile(new URL("../../src/js/types.ts", import.meta.url), "utf8");
+  const declared = (name) => [.../readonly (\w+)\??:/g[Symbol.matchAll](new RegExp(`interface ${name} \\{\n(.*?)\n\\}`, "s").exec(types)[1])].map(([, word]) => word);
+  assert.ok(declared("AgentOptions").length > 15);
+  for (const name of declared("AgentOptions")) createAgent(options({ [name]: options()[name] })).close();
+  for (const name of declared("PublishOptions")) await agent.publish({ status: "busy", [name]: { status: "busy" }[name] });
+});
+
 test("rates and a route are on the wire as their standards write them", async (t) => {
   for (const [rates, header] of [
     [undefined, "presence"],

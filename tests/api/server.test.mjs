@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { createAgent } from "sip-presence";
 import { startServer } from "sip-presence/server";
 import { WebSocket } from "ws";
 import { event, until } from "../common/wait.mjs";
@@ -34,11 +35,30 @@ async function open(t, url) {
 test("a wrong configuration is a TypeError that names the field", async () => {
   const wrong = [
     [{ domain: "" }, /domain/], [{ algorithms: [] }, /algorithms/], [{ minExpires: 9000 }, /minExpires/],
-    [{ rules: { default: "maybe" } }, /maybe/], [{ colour: "red" }, /colour/], [{ users: 7 }, /users|map/],
+    [{ rules: { default: "maybe" } }, /maybe/], [{ colour: "red" }, /colour/], [{ users: 7 }, /^(?:sip-presence: )?users: /], [{ limits: { contacts: "many" } }, /limits\.contacts: /],
+    [{ domain: "sip:example.test" }, /domain/], [{ domain: "example.test:5060" }, /domain/], [{ domain: "my domain" }, /domain/],
+    [{ users: { alice: { ha1: { "SHA-3": "00" } } } }, /users\.alice\.ha1: no algorithm is called "SHA-3"/],
+    [{ users: { alice: { ha1: { MD5: "secret" } } } }, /users\.alice\.ha1: this is no hash of MD5/],
+    [{ users: { alice: { ha1: { MD5: "0".repeat(32) } } }, algorithms: ["SHA-256"] }, /users\.alice\.ha1: give a hash for one of/],
+    [{ rules: { watchers: [{ watcher: "nobody", decision: "allow" }] } }, /rules: there is no user "nobody"/],
+    [{ nonceLifetime: 0 }, /nonceLifetime/],
   ];
   for (const [change, message] of wrong) {
     await assert.rejects(startServer({ ...config, ...change }), (error) => error instanceof TypeError && message.test(error.message), JSON.stringify(change));
   }
+});
+
+test("an operator hears who gives wrong credentials, and not of first requests without any", async (t) => {
+  const events = [];
+  const server = await startServer({ ...config, onEvent: (event) => events.push(event) });
+  t.after(() => server.close());
+  const [alice] = Object.keys(config.users);
+  const agent = createAgent({
+    server: server.url, aor: `sip:${alice}@${config.domain}`, credentials: { username: alice, password: "wrong" }, webSocket: WebSocket,
+  });
+  t.after(() => agent.close());
+  await assert.rejects(agent.publish({ status: "busy" }), { code: "unauthorized" });
+  assert.deepEqual(events, [{ kind: "refused", method: "PUBLISH", status: 401, user: alice }]);
 });
 
 test("only SIP over WebSocket at its path is let in", async (t) => {
@@ -209,7 +229,7 @@ test("the command line says what is wrong", async (t) => {
   const cases = [
     [[], /what shall I do/], [["serve", "--port", "abc"], /--port abc/], [["serve", "--host", "0.0.0.0"], /demo users/],
     [["serve", "--config", join(folder, "none.json")], /none\.json/], [["serve", "--nonsense"], /nonsense/],
-    [["serve", "--config", await file("{")], /config\.json/],
+    [["serve", "--config", await file("{")], /config\.json/], [["start"], /start: the only command is serve/],
   ];
   for (const [args, message] of cases) {
     const { code, output } = await run(t, args);
@@ -222,8 +242,8 @@ test("the command line says what is wrong", async (t) => {
   const busy = createServer();
   await new Promise((resolve) => busy.listen(0, "127.0.0.1", resolve));
   t.after(() => busy.close());
-  assert.match((await run(t, ["serve", "--port", String(busy.address().port)])).output, /EADDRINUSE/);
-  assert.match((await run(t, ["--help"])).output, /--config FILE/);
+  assert.match((await run(t, ["serve", "--port", String(busy.address().port)])).output, /is in use: give another one with --port/);
+  for (const help of ["--help", "-h"]) assert.match((await run(t, [help])).output, /--config FILE/);
   assert.match((await run(t, ["--version"])).output, /^\d+\.\d+\.\d+/);
 });
 
