@@ -16,10 +16,14 @@ import { createServer } from "node:http";
  */
 
 /**
- * @param {{ users: Record<string, string>, realm?: string, algorithms?: string[] }} options passwords by user name
+ * @param {object} options
+ * @param {Record<string, string>} options.users passwords by user name
+ * @param {string} [options.realm]
+ * @param {string[]} [options.algorithms]
+ * @param {{ origin: string, expose: string }} [options.cors] the pages that may ask, and the headers that they see
  * @returns {Promise<Xcap>}
  */
-export async function startXcap({ users, realm = "example.test", algorithms = ["MD5"] }) {
+export async function startXcap({ users, realm = "example.test", algorithms = ["MD5"], cors }) {
   const documents = new Map();
   const requests = [];
   let nonce = randomBytes(8).toString("hex");
@@ -59,6 +63,14 @@ export async function startXcap({ users, realm = "example.test", algorithms = ["
     let body = "";
     for await (const chunk of request.setEncoding("utf8")) body += chunk;
     const { method, url: path, headers } = request;
+    if (cors !== undefined) {
+      response.setHeader("access-control-allow-origin", cors.origin).setHeader("access-control-expose-headers", cors.expose);
+      if (method === "OPTIONS") {
+        response.setHeader("access-control-allow-methods", "GET, PUT")
+          .setHeader("access-control-allow-headers", "authorization, content-type, if-match, if-none-match").writeHead(204).end();
+        return;
+      }
+    }
     requests.push({ method, path, headers, body });
     const wanted = challenge(request, body);
     if (wanted !== undefined) {
