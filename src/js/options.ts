@@ -185,9 +185,10 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
 }
 
 /** Checks the argument of `autoAway`: the milliseconds. */
-export function checkAutoAway({ after }: AutoAwayOptions): number {
+export function checkAutoAway(options: AutoAwayOptions): number {
   if (globalThis.document === undefined) wrong("autoAway: only a page sees what its user does; here is no document");
-  return checkNumber("after", after, 1000, 300_000);
+  checkNames(options, "after");
+  return checkNumber("after", options.after, 1000, 300_000);
 }
 
 /** The constructor of WebSockets. */

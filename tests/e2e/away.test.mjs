@@ -182,14 +182,15 @@ describe("a user who leaves the device and comes back", { skip: missing }, () =>
     await pause(AFTER + 500);
     assert.deepEqual([last().status, last().asOf], ["available", asOf], "it is over");
     assert.throws(() => bob.autoAway(), /no document/, "Node has no user");
-    const message = await page.evaluate(() => {
+    const refused = (options) => page.evaluate((options) => {
       try {
-        return globalThis.agent.autoAway({ after: 300 });
+        return globalThis.agent.autoAway(options);
       } catch (error) {
         return `${error.name} ${error.message}`;
       }
-    });
-    assert.match(message, /^TypeError.*after.*1000/, "300 are seconds");
+    }, options);
+    assert.match(await refused({ after: 300 }), /^TypeError.*after.*1000/, "300 are seconds");
+    assert.match(await refused({ afer: 300_000 }), /^TypeError.*afer/);
   });
 
   test("a page that nobody sees has no input, and is used when it is shown", async (t) => {
