@@ -5,6 +5,8 @@ use crate::sip::auth::Secret;
 use crate::sip::{Limits, Scheme, Uri};
 use crate::time::Duration;
 use core::fmt;
+#[cfg(feature = "full")]
+use litemap::LiteMap;
 
 /// Everything an agent needs to know at its start.
 #[derive(Clone, Debug)]
@@ -51,6 +53,10 @@ pub struct Config {
     pub audience: Option<super::Audience>,
     /// How large a SIP message may be.
     pub limits: Limits,
+    /// Who may notify, where that has to be proved: the secrets of presence agents by user name. Nothing has to be
+    /// proved if there are none.
+    #[cfg(feature = "full")]
+    pub notifiers: LiteMap<String, Secret>,
     /// How large a presence document may be.
     pub document_limits: pidf::Limits,
 }
@@ -80,6 +86,8 @@ impl Config {
             #[cfg(feature = "full")]
             audience: None,
             limits: Limits::default(),
+            #[cfg(feature = "full")]
+            notifiers: LiteMap::new(),
             document_limits: pidf::Limits::default(),
         }
     }

@@ -101,6 +101,10 @@ impl Agent {
             self.answer(request, 481, &[]);
             return;
         };
+        #[cfg(feature = "full")]
+        if !self.is_proved(request, now) {
+            return;
+        }
         let subject = self.subscriptions.get(id).map_or(Subject::Presence, |s| s.subject);
         let coding = request.header(&Name::ContentEncoding);
         let readable = match request.content_type() {

@@ -17,6 +17,8 @@ mod keep_alive;
 mod link;
 mod lists;
 mod output;
+#[cfg(feature = "full")]
+mod proof;
 mod publication;
 mod registration;
 mod requests;
@@ -38,6 +40,8 @@ pub use output::{
 use crate::presence::PublishedState;
 use crate::random::Random;
 use crate::sip::auth::Secret;
+#[cfg(feature = "full")]
+use crate::sip::auth::Verifier;
 use crate::sip::{Message, NameAddr, ParseError, Scheme, Uri};
 use crate::time::{Duration, Instant};
 use crate::transaction::{ClientTransactions, Response, T1};
@@ -75,6 +79,9 @@ pub struct Agent {
     publication: Publication,
     #[cfg(feature = "full")]
     presentity: Option<Presentity>,
+    /// Checks notifiers, where they have to prove who they are.
+    #[cfg(feature = "full")]
+    verifier: Option<Verifier>,
     subscriptions: Subscriptions,
     watches: Watches,
     session: Session,
@@ -125,6 +132,8 @@ impl Agent {
             Some(audience) => Some(Presentity::new(audience, &config.aor.host, &mut random, now)),
             None => None,
         };
+        #[cfg(feature = "full")]
+        let verifier = proof::verifier(&config, &mut random);
         let link = Link::new(config.servers.clone(), now);
         let mut agent = Self {
             random,
@@ -137,6 +146,8 @@ impl Agent {
             publication,
             #[cfg(feature = "full")]
             presentity,
+            #[cfg(feature = "full")]
+            verifier,
             subscriptions: Subscriptions::default(),
             watches: Watches::default(),
             session: Session::default(),

@@ -1,9 +1,13 @@
 //! What is known of one watched presentity, and whether it is news.
 
+#[cfg(feature = "full")]
+use super::documents::Read;
 use super::documents::{Content, Documents, Subject};
 use super::lists::List;
 use super::subscriptions::SubscriptionId;
 use super::{Cause, Failure, SubscriptionView, View, WatchId, Watching};
+#[cfg(feature = "full")]
+use crate::presence::DocumentError;
 use crate::presence::{Status, Summary, status};
 use crate::sip::Uri;
 use crate::time::{Duration, Instant};
@@ -102,6 +106,19 @@ impl Watch {
     pub(super) fn summarize(&mut self, now: Instant) {
         self.summary =
             self.content.presence.as_ref().map_or_else(nothing_known, |p| status::summarize(p, now));
+    }
+
+    /// `read`, unless it brings what was told before.
+    #[cfg(feature = "full")]
+    pub(super) fn fresh(&self, read: Read) -> Result<Read, DocumentError> {
+        let new = match &read {
+            Read::Content(content) | Read::Part(content) => content.presence.as_deref(),
+            Read::Nothing | Read::Old => None,
+        };
+        match (self.content.presence.as_deref(), new) {
+            (Some(old), Some(new)) if super::proof::is_stale(old, new) => Err(DocumentError::Stale),
+            _ => Ok(read),
+        }
     }
 
     /// The subscription stands differently.

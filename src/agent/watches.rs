@@ -284,6 +284,11 @@ impl Agent {
                     watch.documents = Documents::default();
                 }
                 let document = watch.documents.read(subject, message, limits, now);
+                #[cfg(feature = "full")]
+                let document = document.and_then(|read| match self.config.notifiers.is_empty() {
+                    true => Ok(read),
+                    false => watch.fresh(read),
+                });
                 let cause = if !watch.known {
                     Cause::Initial
                 } else if notified.anew {

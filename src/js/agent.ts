@@ -140,7 +140,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     this.#hasPolicies = (options.authorize ?? options.xcapRoot) !== undefined;
     this.#taken = takeSession(this.#options.aor);
     const loaded = load(options.wasm).then(async ({ Core, attach }) => {
-      if (this.#hasPolicies) {
+      if (this.#hasPolicies || options.notifiers !== undefined) {
         this.#audience = attach?.(options, {
           core: () => this.#core, dispatch: this.#dispatch.bind(this), guard, ask: (challenge) => this.#ask(challenge), signal: this.#ended.signal,
         });

@@ -36,6 +36,8 @@ export interface CoreOptions extends CoreCredentials {
   readonly userAgent: string;
   /** How watchers are known: a word, or `name:kind secret` for each; none if nobody may watch. */
   readonly identities?: readonly string[];
+  /** `name:kind secret` for each presence agent; none if nobody has to prove anything. */
+  readonly notifiers?: readonly string[];
 }
 
 /** What is to be published. */
@@ -113,7 +115,7 @@ export interface Seam {
 
 /** What is added to an agent that is a presence agent, or whose server has rules: `audience.ts`. */
 export interface Audience {
-  readonly fields: Pick<CoreOptions, "identities">;
+  readonly fields: Pick<CoreOptions, "identities" | "notifiers">;
   readonly host: Pick<CoreHost, "authorize">;
   /** Does what has to be done before there is a core. */
   load(): Promise<void>;

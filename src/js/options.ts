@@ -125,12 +125,12 @@ export function checkPolicy(policy: unknown): void {
 
 /** Whether these options ask for what only the full module does. */
 export function needsFull(options: AgentOptions): boolean {
-  return options?.full === true || (options?.authorize ?? options?.xcapRoot) !== undefined;
+  return options?.full === true || (options?.authorize ?? options?.xcapRoot ?? options?.notifiers) !== undefined;
 }
 
 /** The options of `createAgent`. */
 const OPTIONS = "server aor displayName credentials authorizationServers register expires keepAlive route rates linger window "
-  + "listServer allowInsecure full webSocket wasm authorize identities policies xcapRoot";
+  + "listServer allowInsecure full webSocket wasm authorize identities policies xcapRoot notifiers";
 
 /** Checks that nothing is misspelt: what is not known would be ignored. */
 function checkNames(given: object, known: string): void {
@@ -164,6 +164,10 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
     wrong(`listServer: give an address such as "sip:rls@example.com", not ${describe(listServer)}`);
   }
   checkAudience(options);
+  const { notifiers } = options;
+  if (notifiers !== undefined && (typeof notifiers !== "object" || notifiers === null || Object.keys(notifiers).length === 0)) {
+    wrong("notifiers: give an object with the secret of each by user name");
+  }
   if (options.xcapRoot !== undefined) checkUrl("xcapRoot", options.xcapRoot, "http", "xcap.example.com/xcap-root", options.allowInsecure === true);
   return {
     servers,

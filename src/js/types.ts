@@ -334,9 +334,12 @@ export type WatchersCallback = (watchers: readonly Watcher[]) => void;
  * `H(username:realm:password)` by algorithm, of each by user name. The realm is the host of the own address; a name
  * without a host is of that host.
  */
-export type Identities =
-  | "asserted" | "from"
-  | { readonly [username: string]: string | { readonly ha1: { readonly [algorithm: string]: string } } };
+export type Identities = "asserted" | "from" | Secrets;
+
+/** A password by user name, or `H(username:realm:password)` by algorithm; the realm is the host of the own address. */
+export interface Secrets {
+  readonly [username: string]: string | { readonly ha1: { readonly [algorithm: string]: string } };
+}
 
 /** What `createAgent` takes. */
 export interface AgentOptions {
@@ -365,6 +368,11 @@ export interface AgentOptions {
    * loopback, or with `allowInsecure`.
    */
   readonly xcapRoot?: string;
+  /**
+   * The secrets of those who notify. If there are some, each NOTIFY has to prove by digest that it and its body come from
+   * one of them (RFC 3856 §9.4), and a document with something older than what is known is refused.
+   */
+  readonly notifiers?: Secrets;
   /** REGISTER this page at the server. Default: whether `authorize` is given. */
   readonly register?: boolean;
   /** Seconds a subscription is asked for. Default: 3600. */

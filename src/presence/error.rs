@@ -25,6 +25,8 @@ pub enum DocumentError {
     Part,
     /// Documents before this one are missing.
     Version,
+    /// It is older than what is known.
+    Stale,
     /// A partial document does not fit to what it changes.
     Patch(PatchError),
 }
@@ -41,6 +43,7 @@ impl DocumentError {
             Self::MediaType => ("the media type is not supported", ""),
             Self::Attribute(which) => ("an attribute is missing or wrong: ", *which),
             Self::Part => ("a part of the multipart body is missing", ""),
+            Self::Stale => ("the document is older than what is known", ""),
             Self::Version => ("documents before this one are missing", ""),
             Self::Patch(error) => ("the changes do not fit to the document: ", error.as_str()),
         };

@@ -83,6 +83,7 @@ impl PatchError {
             | DocumentError::MediaType
             | DocumentError::Attribute(_)
             | DocumentError::Part
+            | DocumentError::Stale
             | DocumentError::Version
             | DocumentError::Patch(_) => Self::InvalidDiffFormat,
         }

@@ -177,6 +177,7 @@ impl Server {
                     | DocumentError::MediaType
                     | DocumentError::Attribute(_)
                     | DocumentError::Part
+                    | DocumentError::Stale
                     | DocumentError::Version
                     | DocumentError::Patch(_) => 400,
                 })?;

@@ -75,21 +75,27 @@ pub(super) fn identify(audience: &mut Option<Audience>, value: &str) {
         "asserted" => audience.identities = Identities::Asserted,
         "from" => audience.identities = Identities::From,
         _ => {
-            let Some((name, secret)) = value.split_once(':') else { return };
-            let Some((kind, secret)) = secret.split_once(' ') else { return };
             if !matches!(audience.identities, Identities::Digest(_)) {
                 audience.identities = Identities::Digest(LiteMap::new());
             }
-            let Identities::Digest(known) = &mut audience.identities else { return };
-            let secret = secret.to_owned();
-            match (Algorithm::from_token(Some(kind)), known.get_mut(name)) {
-                _ if kind.is_empty() => drop(known.insert(name.to_owned(), Secret::Password(secret))),
-                (Some((algorithm, _)), Some(Secret::Ha1(hashes))) => hashes.push((algorithm, secret)),
-                (Some((algorithm, _)), _) => {
-                    known.insert(name.to_owned(), Secret::Ha1(vec![(algorithm, secret)]));
-                }
-                (None, _) => {}
+            if let Identities::Digest(known) = &mut audience.identities {
+                learn(known, value);
             }
         }
+    }
+}
+
+/// Adds the secret of somebody: `name:kind secret`, where the kind is empty for a password, else the algorithm of a hash.
+pub(super) fn learn(known: &mut LiteMap<String, Secret>, value: &str) {
+    let Some((name, secret)) = value.split_once(':') else { return };
+    let Some((kind, secret)) = secret.split_once(' ') else { return };
+    let secret = secret.to_owned();
+    match (Algorithm::from_token(Some(kind)), known.get_mut(name)) {
+        _ if kind.is_empty() => drop(known.insert(name.to_owned(), Secret::Password(secret))),
+        (Some((algorithm, _)), Some(Secret::Ha1(hashes))) => hashes.push((algorithm, secret)),
+        (Some((algorithm, _)), _) => {
+            known.insert(name.to_owned(), Secret::Ha1(vec![(algorithm, secret)]));
+        }
+        (None, _) => {}
     }
 }

@@ -47,6 +47,8 @@ pub(super) fn config(text: &str) -> Result<Config, String> {
             "listServer" => config.list_server = Some(uri()?),
             #[cfg(feature = "full")]
             "identities" => super::audience::identify(&mut config.audience, value),
+            #[cfg(feature = "full")]
+            "notifiers" => super::audience::learn(&mut config.notifiers, value),
             "userAgent" => config.user_agent = value.to_owned(),
             _ => {}
         }

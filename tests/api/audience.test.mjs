@@ -6,7 +6,7 @@ import { createAgent } from "sip-presence";
 import { WebSocket } from "ws";
 import { startProxy } from "../common/proxy.mjs";
 import { event, until } from "../common/wait.mjs";
-import { observe, openAgent } from "../interop/agents.mjs";
+import { observe, openAgent, traceOf } from "../interop/agents.mjs";
 
 let proxy;
 let server;
@@ -112,6 +112,21 @@ test("watchers prove who they are with secrets that both share", async (t) => {
   assert.deepEqual(asked, [BOB]);
 });
 
+test("a watcher can want proof of who notifies it", async (t) => {
+  // 3856-9.4-e 3856-9.4-d
+  await alice(t, { authorize: () => "allow", credentials: { username: "alice", password: "shared" } });
+  const bob = openAgent(t, server, "bob", { register: true, notifiers: { alice: "shared" } });
+  const sent = traceOf(bob);
+  await observe(bob, ALICE).state((state) => state.note === "secret", "is shown");
+  assert.ok(sent.some(({ text }) => /^SIP\/2\.0 401 [^]*qop="auth-int"/.test(text)), "the NOTIFY was challenged");
+  const carol = openAgent(t, server, "carol", { register: true, notifiers: { alice: "another secret" } });
+  const refused = traceOf(carol);
+  const seen = observe(carol, ALICE);
+  const challenges = () => refused.filter(({ direction, text }) => direction === "sent" && text.startsWith("SIP/2.0 401")).length;
+  await until(() => challenges() >= 2, "the answer to the challenge to be refused");
+  assert.ok(seen.states.every(({ status }) => status === "unknown"), "nothing of it was taken");
+});
+
 test("a page that closes says so", async (t) => {
   const agent = await alice(t, { authorize: () => "allow" });
   const bob = observe(watcher(t, "bob"), ALICE);
@@ -122,6 +137,7 @@ test("a page that closes says so", async (t) => {
 });
 
 test("wrong options and arguments throw a TypeError that names them", async (t) => {
+  for (const notifiers of [{}, "alice", null]) assert.throws(() => openAgent(t, server, "bob", { notifiers }), { name: "TypeError", message: /notifiers/ });
   const options = { server: server.url, aor: ALICE, webSocket: WebSocket };
   for (const [change, message] of [
     [{ authorize: "allow" }, /authorize/], [{ authorize: () => "allow" }, /identities/],

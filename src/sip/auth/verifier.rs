@@ -17,6 +17,8 @@ pub struct Verifier {
     realm: String,
     secret: String,
     algorithms: Vec<Algorithm>,
+    /// What the proof has to cover.
+    qop: Qop,
     lifetime: Duration,
     /// By nonce, which begins with its time: the oldest is the first.
     used: BTreeMap<String, Used>,
@@ -43,7 +45,22 @@ impl Verifier {
     /// `secret` must be unguessable; `lifetime` is how long a nonce is good. The most preferred algorithm is the first.
     #[must_use]
     pub const fn new(realm: String, secret: String, algorithms: Vec<Algorithm>, lifetime: Duration) -> Self {
-        Self { realm, secret, algorithms, lifetime, used: BTreeMap::new(), forgotten: String::new() }
+        Self {
+            realm,
+            secret,
+            algorithms,
+            qop: Qop::Auth,
+            lifetime,
+            used: BTreeMap::new(),
+            forgotten: String::new(),
+        }
+    }
+
+    /// The same; the proof has to cover the body too.
+    #[must_use]
+    pub const fn with_integrity(mut self) -> Self {
+        self.qop = Qop::AuthInt;
+        self
     }
 
     /// The rows of WWW-Authenticate: one for each algorithm, the preferred on top (RFC 8760 §2.3). No two challenges
@@ -56,7 +73,7 @@ impl Verifier {
             realm: self.realm.clone(),
             nonce: nonce.clone(),
             algorithm: Some(algorithm.as_str().to_owned()),
-            qop: vec![Qop::Auth],
+            qop: vec![self.qop],
             stale,
             ..Challenge::default()
         };
@@ -113,9 +130,12 @@ impl Verifier {
         is_ours: &dyn Fn(&Uri) -> bool,
         now: Instant,
     ) -> Result<(), Denied> {
-        let (Some(made_at), Some(count), Some(_)) = (self.made_at(&row.nonce), row.nc, row.qop) else {
+        let (Some(made_at), Some(count), Some(qop)) = (self.made_at(&row.nonce), row.nc, row.qop) else {
             return Err(Denied::Challenge);
         };
+        if self.qop == Qop::AuthInt && qop != Qop::AuthInt {
+            return Err(Denied::Challenge);
+        }
         let (algorithm, _) = Algorithm::from_token(row.algorithm.as_deref()).ok_or(Denied::Challenge)?;
         if !self.algorithms.contains(&algorithm) {
             return Err(Denied::Challenge);
