@@ -20,7 +20,7 @@ pub use identity::Identities;
 
 use super::{Agent, Event, Output};
 use crate::event::partial::Forms;
-use crate::event::watchers::{Limits, Notice, Row, WatcherId};
+use crate::event::watchers::{Changes, Limits, Notice, Row, WatcherId};
 use crate::event::{Decision, Watchers};
 use crate::presence::partial::{self, PIDF_DIFF};
 use crate::presence::{PIDF, winfo as watcherinfo};
@@ -31,7 +31,6 @@ use crate::time::{Duration, Instant, earliest};
 use litemap::LiteMap;
 use requests::Question;
 use std::collections::BTreeMap;
-use winfo::Table;
 
 /// Partial presence (RFC 5262).
 const PRESENCE: Forms =
@@ -96,7 +95,7 @@ pub(super) struct Presentity {
     watchers: Watchers,
     /// The user's own subscriptions to who watches.
     winfo: Watchers,
-    tables: BTreeMap<WatcherId, Table>,
+    tables: BTreeMap<WatcherId, Changes>,
     /// By address.
     policies: LiteMap<String, Policy>,
     /// Answers that came when the watcher was gone: for its next SUBSCRIBE.
@@ -166,7 +165,7 @@ impl Agent {
     /// Who watches.
     #[must_use]
     pub fn watchers(&self) -> Vec<Row> {
-        self.presentity.iter().flat_map(|presentity| presentity.watchers.rows()).collect()
+        self.presentity.iter().flat_map(|presentity| presentity.watchers.rows("")).collect()
     }
 
     /// Something else is published, or nothing.
@@ -280,7 +279,9 @@ impl Agent {
         }
         presentity.changed = true;
         for table in presentity.tables.values_mut() {
-            table.note(&news);
+            for row in &news {
+                table.note(row);
+            }
         }
         let notices = presentity.winfo.handle_change("", now);
         self.tell_watchers(Package::Winfo, &notices, None, now);
@@ -290,7 +291,7 @@ impl Agent {
     fn tell_list(&mut self) {
         let Some(presentity) = &mut self.presentity else { return };
         if presentity.listened_to && core::mem::take(&mut presentity.changed) {
-            let rows = presentity.watchers.rows().collect();
+            let rows = presentity.watchers.rows("").collect();
             self.outputs.push_back(Output::Event(Event::Watchers(rows)));
         }
     }

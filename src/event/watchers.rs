@@ -14,9 +14,11 @@
 //! resources and connections number and name them; others use one. May use: `dialog`, `sip`, `time`, and the machine
 //! of one subscription.
 
+mod changes;
 mod states;
 mod telling;
 
+pub use changes::Changes;
 pub use states::Admission;
 pub use telling::holds;
 
@@ -170,7 +172,7 @@ pub struct Notice {
     pub end: Option<(Reason, Option<u32>)>,
 }
 
-/// How many are too many.
+/// How many are too many, of one resource.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Subscriptions, and what is left of some, in all.
@@ -230,6 +232,7 @@ pub struct Watchers {
     all: BTreeMap<WatcherId, Watcher>,
     by_dialog: BTreeMap<(String, String), WatcherId>,
     by_resource: BTreeMap<String, BTreeSet<WatcherId>>,
+    by_connection: BTreeMap<u32, BTreeSet<WatcherId>>,
     deadlines: BTreeSet<(Instant, WatcherId)>,
     /// Rows that changed since they were asked for.
     news: Vec<Row>,
@@ -246,6 +249,7 @@ impl Watchers {
             all: BTreeMap::new(),
             by_dialog: BTreeMap::new(),
             by_resource: BTreeMap::new(),
+            by_connection: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             news: Vec::new(),
             next: 0,
@@ -257,6 +261,12 @@ impl Watchers {
     pub fn find(&self, request: &Message) -> Option<WatcherId> {
         let tag = request.to().ok()?.tag()?.to_owned();
         self.by_dialog.get(&(request.call_id().to_owned(), tag)).copied()
+    }
+
+    /// How many are notified over a connection.
+    #[must_use]
+    pub fn over(&self, connection: u32) -> usize {
+        self.by_connection.get(&connection).map_or(0, BTreeSet::len)
     }
 
     /// How many there are, with those that wait.
@@ -271,10 +281,11 @@ impl Watchers {
         self.all.is_empty()
     }
 
-    /// Who watches: the address and the presentity as the watcher wrote it.
+    /// Who watches, whom, and the same as the watcher wrote it.
     #[must_use]
-    pub fn who(&self, id: WatcherId) -> Option<(&str, &str)> {
-        self.all.get(&id).map(|watcher| (watcher.uri.as_str(), watcher.entity.as_str()))
+    pub fn who(&self, id: WatcherId) -> Option<(&str, &str, &str)> {
+        let watcher = self.all.get(&id)?;
+        Some((&watcher.uri, &watcher.resource, &watcher.entity))
     }
 
     /// Whether somebody has a subscription.
@@ -289,10 +300,13 @@ impl Watchers {
         self.all.get(&id).map(|watcher| watcher.decision)
     }
 
-    /// All rows but those that are over.
-    pub fn rows(&self) -> impl Iterator<Item = Row> {
-        let over = |watcher: &Watcher| watcher.status == Status::Terminated;
-        self.all.iter().filter(move |(_, watcher)| !over(watcher)).map(|(id, watcher)| watcher.row(*id))
+    /// All rows about `resource` but those that are over.
+    pub fn rows(&self, resource: &str) -> impl Iterator<Item = Row> {
+        let ids = self.by_resource.get(resource).into_iter().flatten();
+        let watchers = ids.filter_map(|id| Some((*id, self.all.get(id)?)));
+        watchers
+            .filter(|(_, watcher)| watcher.status != Status::Terminated)
+            .map(|(id, watcher)| watcher.row(id))
     }
 
     /// The rows that have changed since the last call, those that are over too; a row may be there twice.
@@ -311,6 +325,7 @@ impl Watchers {
         self.next = self.next.wrapping_add(1);
         if let Some(usage) = &watcher.usage {
             self.by_dialog.insert(usage.notifier.key(), id);
+            self.by_connection.entry(usage.connection).or_default().insert(id);
         }
         self.by_resource.entry(watcher.resource.clone()).or_default().insert(id);
         self.all.insert(id, watcher);
@@ -334,10 +349,11 @@ impl Watchers {
     /// The dialog is over; a row that is over goes with it.
     fn end_usage(&mut self, id: WatcherId) {
         let Some(watcher) = self.all.get_mut(&id) else { return };
+        let is_over = watcher.status == Status::Terminated;
         if let Some(usage) = watcher.usage.take() {
-            self.by_dialog.remove(&usage.notifier.key());
+            self.unfile(id, &usage);
         }
-        if watcher.status == Status::Terminated {
+        if is_over {
             self.remove(id);
         } else {
             self.settle(id);
@@ -347,7 +363,7 @@ impl Watchers {
     fn remove(&mut self, id: WatcherId) {
         let Some(watcher) = self.all.remove(&id) else { return };
         if let Some(usage) = &watcher.usage {
-            self.by_dialog.remove(&usage.notifier.key());
+            self.unfile(id, usage);
         }
         if let Some(due) = watcher.due {
             self.deadlines.remove(&(due, id));
@@ -356,6 +372,20 @@ impl Watchers {
             ids.remove(&id);
             if ids.is_empty() {
                 self.by_resource.remove(&watcher.resource);
+            }
+        }
+    }
+
+    fn unfile(&mut self, id: WatcherId, usage: &Usage) {
+        self.by_dialog.remove(&usage.notifier.key());
+        self.leave(id, usage.connection);
+    }
+
+    fn leave(&mut self, id: WatcherId, connection: u32) {
+        if let Some(ids) = self.by_connection.get_mut(&connection) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_connection.remove(&connection);
             }
         }
     }

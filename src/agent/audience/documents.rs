@@ -13,7 +13,7 @@ impl Agent {
             return self.watcher_information(notice, now);
         }
         let presentity = self.presentity.as_ref()?;
-        let (uri, entity) = presentity.watchers.who(notice.id)?;
+        let (uri, _, entity) = presentity.watchers.who(notice.id)?;
         let published = match notice.content {
             Content::Nothing => return None,
             Content::Polite => None,

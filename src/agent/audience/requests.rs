@@ -1,11 +1,10 @@
 //! SUBSCRIBEs, and the questions to the application that they raise.
 
 use super::identity::Identity;
-use super::winfo::Table;
 use super::{EVENTS, Package};
 use crate::agent::{Agent, Event, QuestionId};
 use crate::event::Decision;
-use crate::event::watchers::{Admission, Notice, holds};
+use crate::event::watchers::{Admission, Changes, Notice, holds};
 use crate::presence::partial::PIDF_DIFF;
 use crate::presence::{PIDF, winfo::WATCHERINFO};
 use crate::sip::auth::Denied;
@@ -226,7 +225,7 @@ impl Agent {
         };
         let notice = presentity.set(package).admit(admission, now)?;
         if package == Package::Winfo {
-            presentity.tables.insert(notice.id, Table::default());
+            presentity.tables.insert(notice.id, Changes::default());
         }
         self.accept_subscribe(request, &tag, 200, expires, now);
         self.tell_watchers(package, &[notice], Some(request), now);
@@ -252,7 +251,7 @@ impl Agent {
         let (package, id) = found.ok_or(481_u16)?;
         let (identity, _, expires) = self.check(request, now)?;
         let presentity = self.presentity.as_mut().ok_or(481_u16)?;
-        if presentity.set(package).who(id).is_none_or(|(uri, _)| uri != identity.uri) {
+        if presentity.set(package).who(id).is_none_or(|(uri, _, _)| uri != identity.uri) {
             return Err(403);
         }
         let span = Duration::from_secs(u64::from(expires));

@@ -6,24 +6,6 @@ use crate::event::watchers::{Content, Notice, Row};
 use crate::presence::table::Head;
 use crate::presence::winfo::{Watcher, WatcherInfo, write};
 use crate::time::Instant;
-use litemap::LiteMap;
-
-/// What one subscription has been told.
-#[derive(Default)]
-pub(super) struct Table {
-    /// Of the next document (RFC 3858 §3).
-    version: u32,
-    /// Rows that changed since the last document, by number.
-    changed: LiteMap<u32, Row>,
-}
-
-impl Table {
-    pub(super) fn note(&mut self, rows: &[Row]) {
-        for row in rows {
-            self.changed.insert(row.id.0, row.clone());
-        }
-    }
-}
 
 impl Agent {
     /// Everything after a SUBSCRIBE, otherwise what changed (RFC 3857 §4.3).
@@ -31,19 +13,15 @@ impl Agent {
         let resource = self.config.aor.to_string();
         let presentity = self.presentity.as_mut()?;
         let table = presentity.tables.get_mut(&notice.id)?;
-        let changed = core::mem::take(&mut table.changed);
         // An end that nobody has asked for brings what is not told yet.
         let asked = notice.content != Content::Nothing;
-        if !asked && changed.is_empty() {
+        if !asked && table.is_empty() {
             return None;
         }
         let full = asked && notice.next == Next::Whole;
-        let rows: Vec<Row> = match full {
-            true => presentity.watchers.rows().collect(),
-            false => changed.values().cloned().collect(),
-        };
-        let head = Head { version: table.version, full };
-        table.version = table.version.saturating_add(1);
+        let (version, changed) = table.take();
+        let rows = if full { presentity.watchers.rows("").collect() } else { changed };
+        let head = Head { version, full };
         let watchers = rows.into_iter().map(|row| described(row, &resource, now)).collect();
         Some(write(&WatcherInfo { head, watchers }))
     }

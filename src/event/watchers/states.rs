@@ -47,7 +47,7 @@ impl Watchers {
         }
         let event = subscribe.header(&Name::Event).unwrap_or_default().to_owned();
         let again = self.waiting(&admission.resource, &admission.uri, &event);
-        if !self.has_room(&admission.uri, decision, again.is_some()) {
+        if !self.has_room(&admission.resource, &admission.uri, decision, again.is_some()) {
             return Err(503);
         }
         let standing = if decision.accepts() { Standing::Active } else { Standing::Pending };
@@ -104,11 +104,12 @@ impl Watchers {
         })
     }
 
-    fn has_room(&self, uri: &str, decision: Decision, replaces: bool) -> bool {
+    fn has_room(&self, resource: &str, uri: &str, decision: Decision, replaces: bool) -> bool {
         let Limits { watchers, of_one, undecided, undecided_of_one, .. } = self.limits;
         let (mut all, mut of_this) = (usize::from(!replaces), usize::from(!replaces));
         let (mut open, mut open_of_this) = (usize::from(!replaces), usize::from(!replaces));
-        for watcher in self.all.values() {
+        for id in self.by_resource.get(resource).into_iter().flatten() {
+            let Some(watcher) = self.all.get(id) else { continue };
             let (same, waits) = (watcher.uri == uri, watcher.is_undecided());
             all += 1;
             of_this += usize::from(same);
@@ -136,8 +137,10 @@ impl Watchers {
         let usage = self.all.get_mut(&id).and_then(|watcher| watcher.usage.as_mut()).ok_or(481_u16)?;
         usage.notifier.handle_subscribe(subscribe, expires, now)?;
         usage.partial.handle_subscribe(subscribe, usage.connection != connection);
-        usage.connection = connection;
+        let old = core::mem::replace(&mut usage.connection, connection);
         usage.quenched = false;
+        self.leave(id, old);
+        self.by_connection.entry(connection).or_default().insert(id);
         let ends = expires == Duration::ZERO;
         if ends {
             self.time_out(id);

@@ -1,7 +1,7 @@
 //! NOTIFYs with their documents: whole or as changes, with an entity-tag, or none where the watcher has it already
 //! (RFC 5839).
 
-use super::{Content, Next, Notice, Status, WatcherId, Watchers};
+use super::{Next, Notice, Status, WatcherId, Watchers};
 use crate::sip::auth::Algorithm;
 use crate::sip::{Message, Name};
 use crate::time::Instant;
@@ -101,15 +101,11 @@ impl Watchers {
         ids.into_iter().map(|id| self.notice(id, Next::Whole, None)).collect()
     }
 
-    /// The connection is gone for good: a NOTIFY cannot be sent, which ends a subscription (RFC 6665 §4.2.2).
-    pub fn lose(&mut self, id: WatcherId) {
-        let _ = self.handle_answer(id, None, Instant::default());
-    }
-
-    /// What a watcher would be shown now.
-    #[must_use]
-    pub fn content(&self, id: WatcherId) -> Content {
-        self.notice(id, Next::Whole, None).content
+    /// A connection is gone for good: a NOTIFY cannot be sent, which ends a subscription (RFC 6665 §4.2.2).
+    pub fn lose(&mut self, connection: u32) {
+        for id in self.by_connection.get(&connection).cloned().unwrap_or_default() {
+            let _ = self.handle_answer(id, None, Instant::default());
+        }
     }
 }
 

@@ -1,0 +1,32 @@
+//! What one subscription to watcher information has been told (RFC 3857 §4.7.2, RFC 3858 §3).
+
+use super::Row;
+use std::collections::BTreeMap;
+
+/// The version of the next document, and what it has to tell.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    version: u32,
+    /// By number of the row.
+    changed: BTreeMap<u32, Row>,
+}
+
+impl Changes {
+    /// Rows have changed.
+    pub fn note(&mut self, row: &Row) {
+        self.changed.insert(row.id.0, row.clone());
+    }
+
+    /// Whether there is something to tell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty()
+    }
+
+    /// The version of a document that is made now, and the rows that have changed since the last.
+    pub fn take(&mut self) -> (u32, Vec<Row>) {
+        let version = self.version;
+        self.version = version.saturating_add(1);
+        (version, core::mem::take(&mut self.changed).into_values().collect())
+    }
+}
