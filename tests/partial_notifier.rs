@@ -59,20 +59,6 @@ fn after_the_whole_only_changes_are_sent() {
     }
 }
 
-// 5263-4.4-f
-#[test]
-fn a_refresh_is_answered_with_the_whole() {
-    let (mut world, alice, bob, id) = watching();
-    world.publish(bob, Status::Away, "gone");
-    world.seconds(6);
-    notified(&mut world, alice);
-    world.seconds(3600);
-    let kinds = notified(&mut world, alice);
-    assert!(!kinds.is_empty() && kinds.iter().any(|kind| kind.starts_with("full ")), "{kinds:?}");
-    assert!(!kinds.contains(&"full 1".to_owned()), "the number goes on: {kinds:?}");
-    assert_eq!(world.sees(alice, id), (Status::Away, Some("gone".to_owned())));
-}
-
 // 5263-4.4-e
 #[test]
 fn what_changes_while_an_answer_is_due_is_told_together_afterwards() {

@@ -273,7 +273,11 @@ impl Agent {
         let Some(presentity) = &mut self.presentity else { return };
         let news = presentity.watchers.news();
         // Nobody watches who watches the watchers.
-        drop(presentity.winfo.news());
+        for row in presentity.winfo.news() {
+            if presentity.winfo.is_gone(row.id) {
+                presentity.tables.remove(&row.id);
+            }
+        }
         if news.is_empty() {
             return;
         }

@@ -281,6 +281,12 @@ impl Watchers {
         self.all.is_empty()
     }
 
+    /// Whether nothing is left of a subscription.
+    #[must_use]
+    pub fn is_gone(&self, id: WatcherId) -> bool {
+        !self.all.contains_key(&id)
+    }
+
     /// Who watches, whom, and the same as the watcher wrote it.
     #[must_use]
     pub fn who(&self, id: WatcherId) -> Option<(&str, &str, &str)> {
@@ -390,7 +396,9 @@ impl Watchers {
         }
     }
 
-    fn of(&self, resource: &str) -> Vec<WatcherId> {
+    /// The subscriptions to `resource`.
+    #[must_use]
+    pub fn ids(&self, resource: &str) -> Vec<WatcherId> {
         self.by_resource.get(resource).into_iter().flatten().copied().collect()
     }
 }

@@ -94,10 +94,18 @@ export interface ServerOptions extends ServerConfig {
 export interface PresenceServer {
   /** The URL for the `server` option of agents. */
   readonly url: string;
+  /**
+   * What a watcher gets of a user from now on, whatever the rules say; who watches already is told at once. Both are user
+   * names. Forgotten when the server ends.
+   *
+   * @throws TypeError for a word that is no decision.
+   */
+  setPolicy(presentity: string, watcher: string, decision: Decision): void;
   /** Tells watchers with `deactivated`, closes connections with 1001, stops listening; a second at most. Once is enough. */
   close(): Promise<void>;
 }
 
+const DECISIONS: readonly Decision[] = ["block", "confirm", "polite-block", "allow"];
 const SIP = "sip";
 const DEFAULT_MESSAGE = 256 * 1024;
 /** Bytes that may wait for a connection which does not read; one that lets more pile up is closed. */
@@ -151,6 +159,7 @@ export async function startServer(options: ServerOptions): Promise<PresenceServe
       const name = address?.family === "IPv6" ? `[${address.address}]` : address?.address ?? host;
       return `${scheme}://${name}:${address?.port ?? port}${path}`;
     },
+    setPolicy: (presentity, watcher, decision) => connections.setPolicy(presentity, watcher, decision),
     close: () => closing ??= close(),
   };
 }
@@ -223,6 +232,11 @@ class Connections {
       this.#core.disconnected(id);
     });
     this.#core.connected(id);
+  }
+
+  setPolicy(presentity: string, watcher: string, decision: Decision): void {
+    if (!DECISIONS.includes(decision)) throw new TypeError(`sip-presence: decision: give one of ${DECISIONS.join(", ")}`);
+    this.#core.setPolicy(presentity, watcher, decision);
   }
 
   #send(id: number, data: string | Uint8Array): void {

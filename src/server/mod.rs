@@ -12,11 +12,13 @@ mod config;
 mod forward;
 mod presence;
 mod registrar;
+mod watchers;
 
 pub use crate::event::Decision;
 pub use config::{Config, ConfigError, Limits, Rule, Rules, User};
 
-use crate::event::Compositor;
+use crate::event::watchers::{Changes, WatcherId};
+use crate::event::{Compositor, Watchers};
 use crate::presence::{PIDF, Presence};
 use crate::random::Random;
 use crate::sip::auth::Denied;
@@ -25,9 +27,9 @@ use crate::time::{Duration, Instant};
 use crate::transaction::{ClientTransactions, Response, ServerTransactions, T1};
 use authentication::Authentication;
 use forward::Forwarded;
-use presence::{Subscriptions, WatcherId};
 use registrar::{Bounds, Registrar};
 use std::collections::{BTreeMap, VecDeque};
+use watchers::{EVENTS, Package};
 
 /// The methods that the server takes for itself.
 const ALLOW: &str = "OPTIONS, PUBLISH, REGISTER, SUBSCRIBE";
@@ -95,9 +97,14 @@ pub struct Server {
     authentication: Authentication,
     registrar: Registrar,
     publications: Compositor<Presence>,
-    subscriptions: Subscriptions,
+    watchers: Watchers,
+    /// Who watches who watches.
+    winfo: Watchers,
+    tables: BTreeMap<WatcherId, Changes>,
+    /// What was said since the start, by presentity and watcher.
+    policies: BTreeMap<(String, String), Decision>,
     /// NOTIFYs on their way.
-    transactions: ClientTransactions<(WatcherId, ConnectionId)>,
+    transactions: ClientTransactions<(Package, WatcherId, ConnectionId)>,
     /// Requests between users on their way.
     forwarded: BTreeMap<String, Forwarded>,
     unanswered: ServerTransactions,
@@ -113,12 +120,16 @@ impl Server {
         config.check()?;
         let mut random = Random::new(seed);
         let authentication = Authentication::new(&config, &mut random);
+        let (watchers, winfo) = watchers::sets();
         Ok(Self {
             transactions: ClientTransactions::new(config.domain.clone(), false, T1),
             connections: BTreeMap::new(),
             registrar: Registrar::default(),
             publications: Compositor::default(),
-            subscriptions: Subscriptions::default(),
+            watchers,
+            winfo,
+            tables: BTreeMap::new(),
+            policies: BTreeMap::new(),
             forwarded: BTreeMap::new(),
             unanswered: ServerTransactions::default(),
             outputs: VecDeque::new(),
@@ -138,11 +149,13 @@ impl Server {
     }
 
     /// A WebSocket is gone: so are the contacts reached over it and the subscriptions notified over it.
-    pub fn handle_disconnected(&mut self, connection: ConnectionId, _now: Instant) {
+    pub fn handle_disconnected(&mut self, connection: ConnectionId, now: Instant) {
         self.connections.remove(&connection);
         self.registrar.handle_disconnected(connection);
-        self.subscriptions.handle_disconnected(connection);
-        self.transactions.retain(|(_, used)| *used != connection);
+        self.transactions.retain(|(_, _, used)| *used != connection);
+        self.watchers.lose(connection.0);
+        self.winfo.lose(connection.0);
+        self.share_news(now);
         self.lose_forwarded(connection);
     }
 
@@ -153,8 +166,14 @@ impl Server {
         }
         let limits = sip::Limits { message: self.config.limits.message, ..sip::Limits::default() };
         match Message::parse(bytes, &limits) {
-            Ok(message) if message.is_request() => self.handle_request(connection, &message, now),
-            Ok(message) => self.handle_response(connection, message, now),
+            Ok(message) if message.is_request() => {
+                self.handle_request(connection, &message, now);
+                self.share_news(now);
+            }
+            Ok(message) => {
+                self.handle_response(connection, message, now);
+                self.share_news(now);
+            }
             // A double CRLF asks whether we are there; a single one answers (RFC 5626 §3.5.1).
             Err(ParseError::KeepAlive) if bytes == b"\r\n\r\n" => {
                 self.outputs.push_back(Output::Send(connection, b"\r\n".to_vec()));
@@ -226,14 +245,14 @@ impl Server {
         if self.demands_too_much(connection, request) {
             return;
         }
-        let presence =
-            request.event().is_ok_and(|e| e.is_some_and(|e| e.package.eq_ignore_ascii_case("presence")));
+        if let (Method::Subscribe, Some(package)) = (request.method(), Package::of(request)) {
+            return self.handle_subscribe(connection, &user, package, request, now);
+        }
         match request.method() {
             Method::Register => self.handle_register(connection, &user, request, now),
             Method::Publish => self.handle_publish(connection, &user, request, now),
-            Method::Subscribe if presence => self.handle_subscribe(connection, &user, request, now),
             Method::Subscribe if !self.is_reachable(request, now) => {
-                self.answer(connection, request, 489, &[(Name::AllowEvents, "presence")]);
+                self.answer(connection, request, 489, &[(Name::AllowEvents, EVENTS)]);
             }
             Method::Ack
             | Method::Bye
@@ -252,10 +271,11 @@ impl Server {
     }
 
     fn handle_in_dialog(&mut self, connection: ConnectionId, request: &Message, now: Instant) {
-        if request.method() == Method::Subscribe && self.subscriptions.find(request).is_some() {
+        let ours = self.subscription_of(request).filter(|_| request.method() == Method::Subscribe);
+        if let Some(subscription) = ours {
             let Some(user) = self.authenticate(connection, request, now) else { return };
             if !self.demands_too_much(connection, request) {
-                self.handle_resubscribe(connection, &user, request, now);
+                self.handle_resubscribe(connection, &user, subscription, request, now);
             }
             return;
         }
@@ -283,7 +303,7 @@ impl Server {
     }
 
     fn handle_options(&mut self, connection: ConnectionId, request: &Message) {
-        let headers = [(Name::Allow, ALLOW), (Name::AllowEvents, "presence"), (Name::Accept, PIDF)];
+        let headers = [(Name::Allow, ALLOW), (Name::AllowEvents, EVENTS), (Name::Accept, PIDF)];
         self.answer(connection, request, 200, &headers);
     }
 
@@ -359,8 +379,9 @@ impl Server {
         let least = self.config.min_expires.to_string();
         let headers: &[(Name, &str)] = match status {
             423 => &[(Name::MinExpires, &least)],
-            415 | 406 => &[(Name::Accept, PIDF)],
-            489 => &[(Name::AllowEvents, "presence")],
+            406 => &[(Name::Accept, Package::of(request).map_or(PIDF, Package::accept))],
+            415 => &[(Name::Accept, PIDF)],
+            489 => &[(Name::AllowEvents, EVENTS)],
             503 => &[(Name::RetryAfter, "60")],
             _ => &[],
         };
@@ -394,15 +415,15 @@ impl Server {
         let branch = response.via().map(|via| via.branch().to_owned()).unwrap_or_default();
         if self.forwarded.contains_key(&branch) {
             self.forward_back(connection, &branch, response);
-        } else if let Response::Final((watcher, _)) = self.transactions.handle_response(&response) {
-            self.handle_notified(watcher, response.status().unwrap_or(500), now);
+        } else if let Response::Final((package, id, _)) = self.transactions.handle_response(&response) {
+            self.handle_notified(package, id, Some(&response), now);
         }
     }
 
     /// A deadline may have passed. Too early or twice does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        for (watcher, _) in self.transactions.handle_timeout(now) {
-            self.subscriptions.remove(watcher);
+        for (package, id, _) in self.transactions.handle_timeout(now) {
+            self.handle_notified(package, id, None, now);
         }
         self.forwarded.retain(|_, forwarded| forwarded.deadline > now);
         self.unanswered.handle_timeout(now);
@@ -411,6 +432,7 @@ impl Server {
             self.handle_change(&presentity, now);
         }
         self.time_out_subscriptions(now);
+        self.share_news(now);
     }
 
     /// Ends all subscriptions, so that watchers look for another server (RFC 6665 §4.1.3 `deactivated`).
@@ -443,7 +465,8 @@ impl Server {
             (self.unanswered.poll_timeout(), "unanswered request"),
             (self.registrar.poll_timeout(), "registration"),
             (self.publications.poll_timeout(), "publication"),
-            (self.subscriptions.poll_timeout(), "subscription"),
+            (self.watchers.poll_timeout(), "subscription"),
+            (self.winfo.poll_timeout(), "subscription to watcher information"),
         ]
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))

@@ -4,6 +4,7 @@
 use super::clock::Clock;
 use super::seed;
 use super::timer::Timer;
+use crate::event::Decision;
 use crate::server::{Config, ConnectionId, Event, Output, Server};
 use crate::time::Instant;
 use core::cell::{Cell, RefCell};
@@ -77,6 +78,14 @@ impl ServerCore {
     /// A WebSocket is gone.
     pub fn disconnected(&self, connection: u32) {
         self.0.tell(|server, now| server.handle_disconnected(ConnectionId(connection), now));
+    }
+
+    /// What `watcher` gets of `presentity` from now on; a word that is none is ignored.
+    #[wasm_bindgen(js_name = setPolicy)]
+    pub fn set_policy(&self, presentity: &str, watcher: &str, word: &str) {
+        if let Some(decision) = Decision::from_word(if word == "confirm" { "ask" } else { word }) {
+            self.0.tell(|server, now| server.set_policy(presentity, watcher, decision, now));
+        }
     }
 
     /// Tells all watchers that the server goes away.

@@ -335,6 +335,19 @@ test("a connection that does not read what piles up for it is ended", async (t) 
   await state((s) => !s.stale && s.note === note && s.status === "busy", "is right again");
 });
 
+test("what a watcher gets can be changed while it watches", async (t) => {
+  const server = await start(t, { rules: { default: "confirm" } });
+  const alice = openAgent(t, server, "alice");
+  await alice.publish({ status: "busy", note: "here" });
+  const { state } = observe(openAgent(t, server, "bob"), "sip:alice@example.test");
+  await state(({ subscription }) => subscription.state === "pending", "waits");
+  server.running.setPolicy("alice", "bob", "allow");
+  await state(({ note }) => note === "here", "is shown");
+  server.running.setPolicy("alice", "bob", "block");
+  await state(({ subscription }) => subscription.reason === "rejected", "is refused");
+  assert.throws(() => server.running.setPolicy("alice", "bob", "ask"), TypeError);
+});
+
 test("the command line tells a mistake once, and takes no options from the file", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "sip-presence-"));
   t.after(() => rm(folder, { recursive: true }));

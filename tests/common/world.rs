@@ -404,6 +404,12 @@ impl World {
         ids
     }
 
+    /// The server is told what `watcher` gets of `presentity`.
+    pub fn decide(&mut self, presentity: &str, watcher: &str, decision: server::Decision) {
+        self.server.set_policy(presentity, watcher, decision, self.now);
+        self.drain_server();
+    }
+
     pub fn unwatch(&mut self, seat: usize, id: WatchId) {
         self.seats[seat].agent.unwatch(id, self.now);
         self.drain_agent(seat);

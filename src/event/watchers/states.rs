@@ -106,6 +106,9 @@ impl Watchers {
 
     fn has_room(&self, resource: &str, uri: &str, decision: Decision, replaces: bool) -> bool {
         let Limits { watchers, of_one, undecided, undecided_of_one, .. } = self.limits;
+        if decision.accepts() && watchers == usize::MAX && of_one == usize::MAX {
+            return true;
+        }
         let (mut all, mut of_this) = (usize::from(!replaces), usize::from(!replaces));
         let (mut open, mut open_of_this) = (usize::from(!replaces), usize::from(!replaces));
         for id in self.by_resource.get(resource).into_iter().flatten() {
@@ -158,7 +161,7 @@ impl Watchers {
     /// From now on `uri` gets this of `resource`.
     pub fn decide(&mut self, resource: &str, uri: &str, decision: Decision, now: Instant) -> Vec<Notice> {
         let mut notices = Vec::new();
-        for id in self.of(resource) {
+        for id in self.ids(resource) {
             let Some(watcher) = self.all.get_mut(&id).filter(|watcher| watcher.uri == uri) else { continue };
             let before = core::mem::replace(&mut watcher.decision, decision);
             let accepts = decision.accepts();
@@ -203,7 +206,7 @@ impl Watchers {
     /// The state of `resource` changed. Who is blocked politely hears nothing, or the time would tell.
     pub fn handle_change(&mut self, resource: &str, now: Instant) -> Vec<Notice> {
         let mut notices = Vec::new();
-        for id in self.of(resource) {
+        for id in self.ids(resource) {
             let Some(watcher) = self.all.get_mut(&id) else { continue };
             let Some(usage) = watcher.usage.as_mut().filter(|usage| !usage.quenched) else { continue };
             let tell = watcher.decision == Decision::Allow && usage.notifier.handle_change(now);
