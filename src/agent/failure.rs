@@ -61,16 +61,14 @@ macro_rules! failures {
 
             /// The stable word.
             #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                const WORDS: &[&str] = &[$($code,)*];
-                WORDS[self as usize]
+            pub fn as_str(self) -> &'static str {
+                line(concat!($($code, "\n",)*), self)
             }
 
             /// What happened and what to do about it.
             #[must_use]
-            pub const fn explain(self) -> &'static str {
-                const SENTENCES: &[&str] = &[$($sentence,)*];
-                SENTENCES[self as usize]
+            pub fn explain(self) -> &'static str {
+                line(concat!($($sentence, "\n",)*), self)
             }
 
             /// Whose fault it is.
@@ -81,6 +79,11 @@ macro_rules! failures {
             }
         }
     };
+}
+
+/// The line of `text` for `code`: a page would download an address and a length for each text of a list.
+fn line(text: &'static str, code: FailureCode) -> &'static str {
+    text.split('\n').nth(code as usize).unwrap_or_default()
 }
 
 failures! {

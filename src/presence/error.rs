@@ -45,6 +45,8 @@ impl DocumentError {
             Self::Part => ("a part of the multipart body is missing", ""),
             Self::Stale => ("the document is older than what is known", ""),
             Self::Version => ("documents before this one are missing", ""),
+            // Without partial documents nothing makes it, and a page need not download its words.
+            Self::Patch(_) if !cfg!(feature = "partial") => ("", ""),
             Self::Patch(error) => ("the changes do not fit to the document: ", error.as_str()),
         };
         [text, which].concat()

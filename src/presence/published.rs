@@ -1,5 +1,6 @@
 //! What a user says of themselves, and the document that says it.
 
+use super::vocabulary::is_one_of;
 use super::{Attribute, AttributeName, Basic, Component, Contact, Note, Presence, Status, UserInput, Value};
 use crate::time::Instant;
 
@@ -8,34 +9,9 @@ use crate::time::Instant;
 pub(super) const DO_NOT_DISTURB: &str = "do-not-disturb";
 
 /// The activities of RPID (RFC 4480 §3.2; `lunch` is in its prose only).
-const ACTIVITIES: &[&str] = &[
-    "appointment",
-    "away",
-    "breakfast",
-    "busy",
-    "dinner",
-    "holiday",
-    "in-transit",
-    "looking-for-work",
-    "lunch",
-    "meal",
-    "meeting",
-    "on-the-phone",
-    "performance",
-    "permanent-absence",
-    "playing",
-    "presentation",
-    "shopping",
-    "sleeping",
-    "spectator",
-    "steering",
-    "travel",
-    "tv",
-    "unknown",
-    "vacation",
-    "working",
-    "worship",
-];
+const ACTIVITIES: &str = "appointment away breakfast busy dinner holiday in-transit looking-for-work lunch meal meeting \
+    on-the-phone performance permanent-absence playing presentation shopping sleeping spectator \
+    steering travel tv unknown vacation working worship";
 
 /// The arguments of `publish()`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +89,6 @@ impl PublishedState {
 
 /// The value for an activity: any word that RPID does not know is the text of `other`.
 fn value(word: &str) -> Value {
-    let known = ACTIVITIES.contains(&word);
-    let (name, text) = if known { (word, "") } else { ("other", word) };
+    let (name, text) = if is_one_of(word, ACTIVITIES) { (word, "") } else { ("other", word) };
     Value { name: name.to_owned(), text: text.to_owned(), ..Value::default() }
 }

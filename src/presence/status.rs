@@ -19,6 +19,7 @@
 //! status (RFC 3863 §4.1.6); one can only say what kind of busy it is.
 
 use super::published::DO_NOT_DISTURB;
+use super::vocabulary::is_one_of;
 use super::{AttributeName, Basic, Component, Note, Presence};
 use crate::time::{Instant, earliest};
 
@@ -138,8 +139,7 @@ pub fn summarize(presence: &Presence, now: Instant) -> Summary {
                 }
                 if summary.activities.len() < MOST_ACTIVITIES && !summary.activities.contains(word) {
                     summary.activities.push(word.clone());
-                    summary.out_of_office |=
-                        matches!(word.as_str(), "vacation" | "holiday" | "permanent-absence");
+                    summary.out_of_office |= is_one_of(word, OUT_OF_OFFICE);
                 }
                 let Some(mut status) = signal(word) else { continue };
                 if status == Status::Busy && component.notes.iter().any(says_do_not_disturb) {
@@ -175,17 +175,19 @@ pub fn summarize(presence: &Presence, now: Instant) -> Summary {
     summary
 }
 
+/// The activities that say a status.
+const SIGNALS: &[(Status, &str)] = &[
+    (Status::DoNotDisturb, DO_NOT_DISTURB),
+    (Status::OnThePhone, "on-the-phone"),
+    (Status::Busy, "busy meeting appointment presentation performance steering worship spectator"),
+    (Status::Away, OUT_OF_OFFICE),
+    (Status::Away, "away meal breakfast lunch dinner sleeping shopping in-transit travel tv playing"),
+];
+const OUT_OF_OFFICE: &str = "vacation holiday permanent-absence";
+
 /// What an activity says, if it says anything.
 fn signal(activity: &str) -> Option<Status> {
-    match activity {
-        DO_NOT_DISTURB => Some(Status::DoNotDisturb),
-        "on-the-phone" => Some(Status::OnThePhone),
-        "busy" | "meeting" | "appointment" | "presentation" | "performance" | "steering" | "worship"
-        | "spectator" => Some(Status::Busy),
-        "away" | "vacation" | "holiday" | "permanent-absence" | "meal" | "breakfast" | "lunch" | "dinner"
-        | "sleeping" | "shopping" | "in-transit" | "travel" | "tv" | "playing" => Some(Status::Away),
-        _ => None,
-    }
+    SIGNALS.iter().find(|(_, words)| is_one_of(activity, words)).map(|(status, _)| *status)
 }
 
 /// FreeSWITCH has only a note for it, beside the activity `busy`.

@@ -21,6 +21,29 @@ pub(super) enum Vocabulary {
     Other,
 }
 
+/// The names that namespaces have behind `urn:ietf:params:xml:ns:`.
+const NAMES: &[(Vocabulary, &str)] = &[
+    // The last two in the drafts.
+    (Vocabulary::Pidf, "pidf pidf: cpim-pidf cpim-pidf:"),
+    (Vocabulary::DataModel, "pidf:data-model pidf:person"),
+    (Vocabulary::Rpid, "pidf:rpid"),
+    // Asterisk's chan_sip and those who learnt from it.
+    (
+        Vocabulary::Rpid,
+        "pidf:rpid:rpid-person pidf:rid:rid-person pidf:status:rpid pidf:rpid:status:rpid-status \
+         pidf:rpid:rpid-status",
+    ),
+    (Vocabulary::Timed, "pidf:timed-status"),
+    (Vocabulary::Cipid, "pidf:cipid"),
+    (Vocabulary::Caps, "pidf:caps"),
+    (Vocabulary::Places, "location-type"),
+];
+
+/// Whether `word` stands in `words`, which have blanks between them.
+pub(super) fn is_one_of(word: &str, words: &str) -> bool {
+    words.split(' ').any(|one| one == word)
+}
+
 impl Vocabulary {
     /// The vocabulary of `namespace`, old spellings included.
     pub(super) fn of(namespace: &str) -> Self {
@@ -34,23 +57,7 @@ impl Vocabulary {
                 _ => Self::Other,
             };
         };
-        match name {
-            // The last two in the drafts.
-            "pidf" | "pidf:" | "cpim-pidf" | "cpim-pidf:" => Self::Pidf,
-            "pidf:data-model" | "pidf:person" => Self::DataModel,
-            "pidf:rpid"
-            // Asterisk's chan_sip and those who learnt from it.
-            | "pidf:rpid:rpid-person"
-            | "pidf:rid:rid-person"
-            | "pidf:status:rpid"
-            | "pidf:rpid:status:rpid-status"
-            | "pidf:rpid:rpid-status" => Self::Rpid,
-            "pidf:timed-status" => Self::Timed,
-            "pidf:cipid" => Self::Cipid,
-            "pidf:caps" => Self::Caps,
-            "location-type" => Self::Places,
-            _ => Self::Other,
-        }
+        NAMES.iter().find(|(_, names)| is_one_of(name, names)).map_or(Self::Other, |(known, _)| *known)
     }
 
     /// The prefix we write, and the namespace without `urn:ietf:params:xml:ns:`.

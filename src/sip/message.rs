@@ -152,20 +152,27 @@ impl Message {
     /// Adds a row at the end of the rows. Line ends and NULs in `value` become spaces; blanks around it are dropped.
     /// A row Content-Length is never written: the body has a length.
     pub fn push(&mut self, name: Name, value: impl Into<String>) {
-        self.headers.push((name, sanitize_owned(value.into())));
+        self.insert(self.headers.len(), name, value.into());
+    }
+
+    fn insert(&mut self, at: usize, name: Name, value: String) {
+        self.headers.insert(at, (name, sanitize_owned(value)));
     }
 
     /// Adds a row before all others: a Via.
     pub fn push_front(&mut self, name: Name, value: impl Into<String>) {
-        self.headers.insert(0, (name, sanitize_owned(value.into())));
+        self.insert(0, name, value.into());
     }
 
     /// Replaces all rows `name` by one, in the place of the first.
     pub fn set(&mut self, name: Name, value: impl Into<String>) {
-        let value = sanitize_owned(value.into());
+        self.replace(name, value.into());
+    }
+
+    fn replace(&mut self, name: Name, value: String) {
         let at = self.headers.iter().position(|(n, _)| *n == name);
         self.remove(&name);
-        self.headers.insert(at.unwrap_or(self.headers.len()), (name, value));
+        self.insert(at.unwrap_or(self.headers.len()), name, value);
     }
 
     /// Removes all rows `name`.

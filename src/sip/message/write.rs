@@ -172,66 +172,72 @@ fn ends_with(text: &str, end: &str) -> bool {
 /// The standard reason phrase of a status code (RFC 3261 §21, RFC 6665, RFC 3903); the class's for an unknown one.
 #[must_use]
 pub fn reason_phrase(status: u16) -> &'static str {
-    match status {
-        100 => "Trying",
-        180 => "Ringing",
-        181 => "Call Is Being Forwarded",
-        182 => "Queued",
-        183 => "Session Progress",
-        101..=199 => "Session Progress",
-        202 => "Accepted",
-        204 => "No Notification",
-        200..=299 => "OK",
-        301 => "Moved Permanently",
-        302 => "Moved Temporarily",
-        305 => "Use Proxy",
-        380 => "Alternative Service",
-        300..=399 => "Multiple Choices",
-        401 => "Unauthorized",
-        402 => "Payment Required",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
-        410 => "Gone",
-        412 => "Conditional Request Failed",
-        413 => "Request Entity Too Large",
-        414 => "Request-URI Too Long",
-        415 => "Unsupported Media Type",
-        416 => "Unsupported URI Scheme",
-        420 => "Bad Extension",
-        421 => "Extension Required",
-        423 => "Interval Too Brief",
-        439 => "First Hop Lacks Outbound Support",
-        480 => "Temporarily Unavailable",
-        481 => "Call/Transaction Does Not Exist",
-        482 => "Loop Detected",
-        483 => "Too Many Hops",
-        484 => "Address Incomplete",
-        485 => "Ambiguous",
-        486 => "Busy Here",
-        487 => "Request Terminated",
-        488 => "Not Acceptable Here",
-        489 => "Bad Event",
-        491 => "Request Pending",
-        493 => "Undecipherable",
-        400..=499 => "Bad Request",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Server Time-out",
-        505 => "Version Not Supported",
-        513 => "Message Too Large",
-        500..=599 => "Server Internal Error",
-        600 => "Busy Everywhere",
-        603 => "Decline",
-        604 => "Does Not Exist Anywhere",
-        606 => "Not Acceptable",
-        _ => "Global Failure",
-    }
+    // One text is less in the page than a list of texts.
+    let phrase = |code: u16| {
+        let code = [&decimal(code.into()), " "].concat();
+        PHRASES.split('\n').find_map(|line| line.strip_prefix(code.as_str()))
+    };
+    let class = if (101..200).contains(&status) { 183 } else { status / 100 };
+    phrase(status).or_else(|| phrase(class)).unwrap_or("Global Failure")
 }
+
+/// Code and phrase; the last ones are those of a class.
+const PHRASES: &str = "200 OK\n\
+    100 Trying\n\
+    180 Ringing\n\
+    181 Call Is Being Forwarded\n\
+    182 Queued\n\
+    183 Session Progress\n\
+    202 Accepted\n\
+    204 No Notification\n\
+    301 Moved Permanently\n\
+    302 Moved Temporarily\n\
+    305 Use Proxy\n\
+    380 Alternative Service\n\
+    401 Unauthorized\n\
+    402 Payment Required\n\
+    403 Forbidden\n\
+    404 Not Found\n\
+    405 Method Not Allowed\n\
+    406 Not Acceptable\n\
+    407 Proxy Authentication Required\n\
+    408 Request Timeout\n\
+    410 Gone\n\
+    412 Conditional Request Failed\n\
+    413 Request Entity Too Large\n\
+    414 Request-URI Too Long\n\
+    415 Unsupported Media Type\n\
+    416 Unsupported URI Scheme\n\
+    420 Bad Extension\n\
+    421 Extension Required\n\
+    423 Interval Too Brief\n\
+    439 First Hop Lacks Outbound Support\n\
+    480 Temporarily Unavailable\n\
+    481 Call/Transaction Does Not Exist\n\
+    482 Loop Detected\n\
+    483 Too Many Hops\n\
+    484 Address Incomplete\n\
+    485 Ambiguous\n\
+    486 Busy Here\n\
+    487 Request Terminated\n\
+    488 Not Acceptable Here\n\
+    489 Bad Event\n\
+    491 Request Pending\n\
+    493 Undecipherable\n\
+    501 Not Implemented\n\
+    502 Bad Gateway\n\
+    503 Service Unavailable\n\
+    504 Server Time-out\n\
+    505 Version Not Supported\n\
+    513 Message Too Large\n\
+    600 Busy Everywhere\n\
+    603 Decline\n\
+    604 Does Not Exist Anywhere\n\
+    606 Not Acceptable\n\
+    2 OK\n\
+    3 Multiple Choices\n\
+    4 Bad Request\n\
+    5 Server Internal Error\n";
 
 #[cfg(test)]
 mod tests {
