@@ -58,6 +58,8 @@ test("every failure has a section in the catalogue, and every section a failure"
   const sections = all(read("docs/errors.md"), /^## `?([^`\n]+)`?$/gm);
   assert.deepEqual(sorted(sections), sorted([...core, ...facade, ...rules]));
   assert.equal(sections.length, new Set(sections).size, "a section stands twice");
+  const [, typed] = /export type FailureCode =([^;]*);/.exec(read("src/js/types.ts"));
+  assert.deepEqual(sorted(all(typed, /"([^"]+)"/g)), sorted(sections), "the type FailureCode");
 });
 
 test("each section of the catalogue says the four things", () => {

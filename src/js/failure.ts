@@ -1,11 +1,10 @@
 /** Failures as errors. Most codes come from the core (`src/agent/failure.rs`); the ones here arise in JavaScript. */
-import type { Failure, FailureSource } from "./types.js";
+import type { Failure, FailureCode, FailureSource } from "./types.js";
 
 /** What a promise of the library rejects with: a {@link Failure} that is an `Error`. */
 export class PresenceError extends Error implements Failure {
   override readonly name = "PresenceError";
-  /** A stable word, listed in the error catalogue. */
-  declare readonly code: string;
+  declare readonly code: FailureCode;
   declare readonly source: FailureSource;
   declare readonly status?: number;
   declare readonly reason?: string;
@@ -28,14 +27,14 @@ const LOCAL = {
   "library": ["library",
     "The library has failed, and says no more of what it knew. Please report it, with `reason`. Reload the page."],
   "closed": ["application", "The agent is closed. Make a new one."],
-} as const satisfies { readonly [code: string]: readonly [FailureSource, string] };
+} as const satisfies { readonly [code in FailureCode]?: readonly [FailureSource, string] };
 
 /** Those of presence agents, for the file that only these load. */
 const AUDIENCE = {
   "authorize": ["application",
     "The function `authorize` failed, or gave no word that is known; `reason` says how. The watcher waits for setPolicy()."],
   "policies": ["application", "The policies could not be loaded or kept; `reason` says how. What was set holds for this agent."],
-} as const satisfies { readonly [code: string]: readonly [FailureSource, string] };
+} as const satisfies { readonly [code in FailureCode]?: readonly [FailureSource, string] };
 
 /** A failure of a presence agent. */
 export function audienceFailure(code: keyof typeof AUDIENCE, reason: string, uri: string | undefined): Failure {

@@ -3,7 +3,7 @@
  * the same order. The objects made from it are frozen. Keys are ours: no text from a peer becomes one.
  */
 import type {
-  Activity, AttributeValue, Capability, Cause, ChallengeInfo, ConnectionInfo, Device, Dialog, Extension, Failure,
+  Activity, AttributeValue, Capability, Cause, ChallengeInfo, ConnectionInfo, Device, Dialog, Extension, Failure, FailureCode,
   FailureSource, Identity, Note, Participant, Person, Presence, PresenceAttribute, PresenceState, Status, SubscriptionInfo, Tuple, UserInput, Watcher,
 } from "./types.js";
 
@@ -270,7 +270,7 @@ export class Record {
 
   failure(): Failure {
     return frozen<Failure>({
-      code: this.text(),
+      code: this.text() as FailureCode,
       message: this.text(),
       source: SOURCES[this.word()] ?? "library",
       status: this.word() || undefined,

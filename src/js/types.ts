@@ -216,10 +216,18 @@ export interface PresenceState {
 /** Whose fault a failure is. */
 export type FailureSource = "server" | "network" | "application" | "library";
 
+/** What has failed: a stable word, listed in the error catalogue. */
+export type FailureCode =
+  | "module" | "bad-address" | "connection-failed" | "connection-lost" | "sub-protocol" | "timeout"
+  | "no-credentials" | "unauthorized" | "algorithm" | "untrusted" | "forbidden" | "not-found" | "rejected"
+  | "unsupported-event" | "no-notify" | "expired" | "deactivated" | "probation" | "giveup" | "noresource"
+  | "invariant" | "badfilter" | "ended" | "unavailable" | "server-error" | "refused" | "bad-response"
+  | "bad-message" | "too-large" | "bad-document" | "no-list" | "too-many-watches" | "secure-only"
+  | "xcap-unreachable" | "bad-rules" | "policy-overruled" | "closed" | "authorize" | "policies" | "library";
+
 /** A failure as data. */
 export interface Failure {
-  /** A stable word, listed in the error catalogue. */
-  readonly code: string;
+  readonly code: FailureCode;
   /** A sentence a developer can act on. */
   readonly message: string;
   readonly source: FailureSource;
@@ -283,11 +291,11 @@ export type CredentialsProvider =
 /** How often a server shall tell changes (RFC 6446). A server that does not know these wishes does as it likes. */
 export interface Rates {
   /** Seconds between two messages about one person, at least. */
-  readonly minInterval?: number;
+  readonly minInterval?: number | undefined;
   /** Seconds between two messages about one person, at most, even if nothing changes. */
-  readonly maxInterval?: number;
+  readonly maxInterval?: number | undefined;
   /** Messages per second about one person to be had on average, even if nothing changes. */
-  readonly adaptiveMinRate?: number;
+  readonly adaptiveMinRate?: number | undefined;
 }
 
 /** What a watcher gets: everything, a refusal, the sight of somebody who is offline, or nothing until somebody decides. */
@@ -347,54 +355,54 @@ export interface AgentOptions {
   readonly server: string | readonly string[];
   /** Your own address: `sip:alice@example.com`. */
   readonly aor: string;
-  readonly displayName?: string;
-  readonly credentials?: CredentialsProvider;
+  readonly displayName?: string | undefined;
+  readonly credentials?: CredentialsProvider | undefined;
   /**
    * The authorization servers that are trusted, as https URLs: a bearer token is sent only if the challenge names one of
    * them (RFC 8898). Default: none.
    */
-  readonly authorizationServers?: readonly string[];
+  readonly authorizationServers?: readonly string[] | undefined;
   /**
    * Makes this page a presence agent: asked what a watcher gets about whom no policy is remembered. An answer at once
    * decides the watcher's own request; while a promise is open, the watcher is pending.
    */
-  readonly authorize?: (watcher: WatcherInfo) => Policy | Promise<Policy>;
+  readonly authorize?: ((watcher: WatcherInfo) => Policy | Promise<Policy>) | undefined;
   /** How it is known who a watcher is. Has to be given with `authorize`. */
-  readonly identities?: Identities;
+  readonly identities?: Identities | undefined;
   /** Where policies are kept. Default: `localStorage`, by the own address; where there is none, as long as the agent. */
-  readonly policies?: PolicyStore;
+  readonly policies?: PolicyStore | undefined;
   /**
    * The XCAP root of the server, as an https URL: `setPolicy` writes the rules there (RFC 4825, RFC 5025). `http:` only for
    * loopback, or with `allowInsecure`.
    */
-  readonly xcapRoot?: string;
+  readonly xcapRoot?: string | undefined;
   /**
    * The secrets of those who notify. If there are some, each NOTIFY has to prove by digest that it and its body come from
    * one of them (RFC 3856 §9.4), and a document with something older than what is known is refused.
    */
-  readonly notifiers?: Secrets;
+  readonly notifiers?: Secrets | undefined;
   /** REGISTER this page at the server. Default: whether `authorize` is given. */
-  readonly register?: boolean;
+  readonly register?: boolean | undefined;
   /** Seconds a subscription is asked for. Default: 3600. */
-  readonly expires?: number;
+  readonly expires?: number | undefined;
   /**
    * Seconds between keep-alives. Default: as the server asks; if it does not, it is asked for a sign of life after two
    * minutes without one. 0: only as the server asks.
    */
-  readonly keepAlive?: number;
+  readonly keepAlive?: number | undefined;
   /** Proxies that requests outside a dialog go through, such as `sip:proxy.example.com;transport=ws;lr`. */
-  readonly route?: string | readonly string[];
-  readonly rates?: Rates;
+  readonly route?: string | readonly string[] | undefined;
+  readonly rates?: Rates | undefined;
   /** Milliseconds a watch goes on after the last `unwatch()`, for pages that come and go. Default: 2000. */
-  readonly linger?: number;
+  readonly linger?: number | undefined;
   /** How many SUBSCRIBEs may be on their way at once. Default: 16. */
-  readonly window?: number;
+  readonly window?: number | undefined;
   /** A server that takes a whole list in one SUBSCRIBE (RFC 5367): `watch([...])` then needs one subscription. */
-  readonly listServer?: string;
+  readonly listServer?: string | undefined;
   /** Allow `ws:` to a host that is not loopback. Default: false. */
-  readonly allowInsecure?: boolean;
+  readonly allowInsecure?: boolean | undefined;
   /** Load the full module, for the package `dialog` and {@link Agent.watchers}. Default: only where another option needs it. */
-  readonly full?: boolean;
+  readonly full?: boolean | undefined;
   /** The WebSocket constructor of hosts that have no global one, such as `ws` on Node 20. */
   readonly webSocket?: unknown;
   /**
@@ -407,17 +415,17 @@ export interface AgentOptions {
 /** What `publish` takes. */
 export interface PublishOptions {
   readonly status: Exclude<Status, "unknown">;
-  readonly note?: string;
+  readonly note?: string | undefined;
   /** RPID activity tokens, such as `meeting`; another word is published as `other`. */
-  readonly activities?: readonly string[];
+  readonly activities?: readonly string[] | undefined;
   /** When the activity ends. */
-  readonly until?: Date | number;
+  readonly until?: Date | number | undefined;
 }
 
 /** What `autoAway` takes. */
 export interface AutoAwayOptions {
   /** Milliseconds without input until the user is away. Default: 300000. At least 1000. */
-  readonly after?: number;
+  readonly after?: number | undefined;
 }
 
 /** What is watched: the presence of somebody (RFC 3856), or the calls (RFC 4235), as a busy lamp shows them. */
@@ -426,7 +434,7 @@ export type Package = "presence" | "dialog";
 /** Which watch, or what of somebody. */
 export interface WatchOptions {
   /** Default: `presence`. */
-  readonly package?: Package;
+  readonly package?: Package | undefined;
 }
 
 /** Called at once with what is known, then on every change. */

@@ -10,7 +10,7 @@
  */
 import { answerChallenge, editRules, readChallenge } from "../../pkg/wasm/full/sip_presence.js";
 import { localFailure, PresenceError } from "./failure.js";
-import type { ChallengeInfo, Failure, FailureSource, Policy } from "./types.js";
+import type { ChallengeInfo, Failure, FailureCode, FailureSource, Policy } from "./types.js";
 
 /** What an XCAP server is asked with. */
 export interface XcapOptions {
@@ -51,7 +51,7 @@ const FAILURES = {
   "bad-rules": ["server", "The rules at the XCAP server cannot be read, or have no room. They were left as they are; `reason` says more."],
   "policy-overruled": ["application",
     "A rule at the XCAP server that this library did not write gives this watcher more; `reason` is its id. Nothing was changed."],
-} as const satisfies { readonly [code: string]: readonly [FailureSource, string] };
+} as const satisfies { readonly [code in FailureCode]?: readonly [FailureSource, string] };
 
 type Details = Partial<Pick<Failure, "status" | "reason">>;
 
