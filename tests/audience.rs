@@ -409,3 +409,65 @@ fn watcher_information_tells_everything_first_and_then_what_changed() {
     let leave = scene.again(&own, &answer, 0);
     assert_eq!(scene.send(&leave).status, 200);
 }
+
+#[test]
+fn a_policy_answers_the_question_that_is_open() {
+    let asked = |scene: &Presentity| match scene.asked.last() {
+        Some(sip_presence::agent::Event::Asked { question, .. }) => *question,
+        other => panic!("{other:?}"),
+    };
+    let mut scene = Presentity::new();
+    scene.watched_by(BOB, 600);
+    let question = asked(&scene);
+    scene.decide(BOB, Decision::Block);
+    scene.page.agent.answer_question(question, Some(Decision::Allow), scene.page.now);
+    assert!(scene.outcome().notifies.is_empty());
+    assert_eq!(scene.watched_by(BOB, 600).1.status, 403);
+    // Also where it is said while the application is being asked.
+    let mut scene = Presentity::new();
+    scene.silent = true;
+    scene.watched_by(BOB, 600);
+    scene.decide(BOB, Decision::PoliteBlock);
+    scene.page.agent.answer_question(asked(&scene), Some(Decision::Allow), scene.page.now);
+    let outcome = scene.outcome();
+    assert_eq!((outcome.status, shows(&outcome.notifies[0]).as_str()), (200, "offline"));
+}
+
+#[test]
+fn questions_that_nobody_answers_are_forgotten() {
+    let mut scene = Presentity::with(Identities::Asserted, |_, audience| {
+        audience.limits.undecided = 1;
+        audience.limits.giveup = Duration::from_secs(100);
+    });
+    scene.watched_by(BOB, 0);
+    assert_eq!(scene.watched_by("sip:carol@example.com", 0).1.status, 503);
+    scene.seconds(101);
+    assert_eq!(scene.watched_by("sip:carol@example.com", 0).1.status, 200);
+    assert_eq!(scene.asked.len(), 2);
+}
+
+#[test]
+fn the_application_hears_who_watches_and_until_when() {
+    let mut scene = Presentity::new();
+    scene.page.agent.listen();
+    scene.outcome();
+    let lists = |scene: &mut Presentity| -> Vec<Vec<Option<u64>>> {
+        let events = core::mem::take(&mut scene.page.events);
+        let list = |event| match event {
+            sip_presence::agent::Event::Watchers(rows) => {
+                Some(rows.iter().map(|row| Some(row.expires?.since(common::START).as_secs())).collect())
+            }
+            _ => None,
+        };
+        events.into_iter().filter_map(list).collect()
+    };
+    assert_eq!(lists(&mut scene), [Vec::new()]);
+    let (first, outcome) = scene.bob(Decision::Allow);
+    assert_eq!(lists(&mut scene), [[Some(600)]]);
+    scene.seconds(100);
+    let refresh = scene.again(&first, &outcome, 600);
+    scene.send(&refresh);
+    assert_eq!(lists(&mut scene), [[Some(700)]]);
+    scene.publish(Status::Busy, "no news of watchers");
+    assert!(lists(&mut scene).is_empty());
+}

@@ -149,6 +149,7 @@ impl Agent {
             presentity.policies.insert(uri.clone(), Policy { decision, since: now });
         }
         presentity.answers.remove(&uri);
+        presentity.questions.retain(|question| !question.is_settled_by(&uri));
         let notices = presentity.watchers.decide("", &uri, decision, now);
         self.tell_watchers(Package::Presence, &notices, None, now);
         self.run(now);
@@ -279,7 +280,7 @@ impl Agent {
             }
         }
         if news.is_empty() {
-            return;
+            return self.tell_list();
         }
         presentity.changed = true;
         for table in presentity.tables.values_mut() {

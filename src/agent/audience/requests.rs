@@ -21,11 +21,18 @@ pub(super) struct Question {
     /// The request, until it is known whether the answer comes at once: nobody may wait for people
     /// (RFC 6665 §4.2.1.1).
     held: Option<(Message, Option<String>, Instant)>,
+    /// Nobody waits for the answer any more.
+    until: Instant,
 }
 
 impl Question {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.held.as_ref().map(|(_, _, at)| *at)
+        Some(self.held.as_ref().map_or(self.until, |(_, _, at)| *at))
+    }
+
+    /// Whether it is about `uri`, and its request has been answered already.
+    pub(super) fn is_settled_by(&self, uri: &str) -> bool {
+        self.uri == uri && self.held.is_none()
     }
 }
 
@@ -149,7 +156,8 @@ impl Agent {
         }
         let Identity { uri, display } = identity;
         let held = Some((request.clone(), display.clone(), now));
-        presentity.questions.push(Question { id, uri: uri.clone(), held });
+        let until = now + presentity.audience.limits.giveup;
+        presentity.questions.push(Question { id, uri: uri.clone(), held, until });
         self.tell(Event::Asked { question: id, uri, display });
         Ok(())
     }
@@ -160,6 +168,9 @@ impl Agent {
         let Some(at) = presentity.questions.iter().position(|question| question.id == id) else { return };
         let question = &mut presentity.questions[at];
         let (held, uri) = (question.held.take(), question.uri.clone());
+        // What was said of somebody while the question was asked is the answer.
+        let policy = presentity.policies.get(&uri).map(|policy| policy.decision);
+        let answer = policy.or(answer);
         if answer.is_some() {
             presentity.questions.remove(at);
         }
@@ -184,14 +195,13 @@ impl Agent {
     /// Nobody has answered at once.
     pub(super) fn time_out_questions(&mut self, now: Instant) {
         let Some(presentity) = &self.presentity else { return };
-        let due: Vec<QuestionId> = presentity
-            .questions
-            .iter()
-            .filter(|question| question.poll_timeout().is_some_and(|at| at <= now))
-            .map(|question| question.id)
-            .collect();
+        let held = |question: &&Question| question.held.as_ref().is_some_and(|(_, _, at)| *at <= now);
+        let due: Vec<QuestionId> = presentity.questions.iter().filter(held).map(|q| q.id).collect();
         for id in due {
             self.answer_question(id, None, now);
+        }
+        if let Some(presentity) = &mut self.presentity {
+            presentity.questions.retain(|question| question.held.is_some() || question.until > now);
         }
     }
 
@@ -256,6 +266,8 @@ impl Agent {
         }
         let span = Duration::from_secs(u64::from(expires));
         let notice = presentity.set(package).handle_subscribe(id, request, span, 0, now)?;
+        // The list says when it ends.
+        presentity.changed = true;
         let tag = request.to().ok().and_then(|to| to.tag().map(str::to_owned)).unwrap_or_default();
         if self.suppresses(package, &notice, request, now) {
             self.accept_subscribe(request, &tag, 204, expires, now);

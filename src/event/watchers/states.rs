@@ -109,19 +109,20 @@ impl Watchers {
         if decision.accepts() && watchers == usize::MAX && of_one == usize::MAX {
             return true;
         }
-        let (mut all, mut of_this) = (usize::from(!replaces), usize::from(!replaces));
-        let (mut open, mut open_of_this) = (usize::from(!replaces), usize::from(!replaces));
-        for id in self.by_resource.get(resource).into_iter().flatten() {
-            let Some(watcher) = self.all.get(id) else { continue };
+        let Some(ids) = self.by_resource.get(resource) else { return true };
+        let room = |most: usize| most.saturating_add(usize::from(replaces));
+        if ids.len() >= room(watchers) {
+            return false;
+        }
+        let (mut of_this, mut open, mut open_of_this) = (0, 0, 0);
+        for watcher in ids.iter().filter_map(|id| self.all.get(id)) {
             let (same, waits) = (watcher.uri == uri, watcher.is_undecided());
-            all += 1;
             of_this += usize::from(same);
             open += usize::from(waits);
             open_of_this += usize::from(waits && same);
         }
-        all <= watchers
-            && of_this <= of_one
-            && (decision.accepts() || (open <= undecided && open_of_this <= undecided_of_one))
+        of_this < room(of_one)
+            && (decision.accepts() || (open < room(undecided) && open_of_this < room(undecided_of_one)))
     }
 
     /// A SUBSCRIBE in the dialog of `id`, over `connection`, granted for `expires`; zero ends it. Answer it, then tell
