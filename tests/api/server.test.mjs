@@ -348,6 +348,23 @@ test("what a watcher gets can be changed while it watches", async (t) => {
   assert.throws(() => server.running.setPolicy("alice", "bob", "ask"), TypeError);
 });
 
+// 3857-4.6-b
+test("a user is told by the server who watches", async (t) => {
+  const server = await start(t, { rules: { default: "confirm" }, notifyInterval: 0 });
+  const lists = [];
+  openAgent(t, server, "alice", { full: true }).watchers((watchers) => lists.push(watchers));
+  const bob = openAgent(t, server, "bob");
+  const unwatch = bob.watch("sip:alice@example.test", () => {});
+  const row = (status, event) => until(
+    () => lists.at(-1).some((row) => row.uri === "sip:bob@example.test" && row.status === status && row.event === event),
+    () => `${status} ${event}; the last list is ${JSON.stringify(lists.at(-1))}`);
+  await row("pending", "subscribe");
+  server.running.setPolicy("alice", "bob", "allow");
+  await row("active", "approved");
+  unwatch();
+  await until(() => lists.at(-1).length === 0, "nobody to be left");
+});
+
 test("the command line tells a mistake once, and takes no options from the file", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "sip-presence-"));
   t.after(() => rm(folder, { recursive: true }));
