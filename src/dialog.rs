@@ -3,7 +3,7 @@
 //! Both sides of a subscription make their dialog as a UAS does: the notifier from the SUBSCRIBE, the subscriber from
 //! the first NOTIFY. So there is one constructor, and the route set is never reversed. May use: `sip`.
 
-use crate::sip::{CSeq, Message, Method, Name, NameAddr, ParseError, StartLine, Uri};
+use crate::sip::{CSeq, Known, Message, Method, Name, NameAddr, ParseError, StartLine, Uri};
 
 /// A dialog.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,8 +147,8 @@ impl Dialog {
 #[must_use]
 pub fn retry(request: &Message, number: u32) -> Message {
     let mut next = request.clone();
-    for name in [Name::Via, Name::Authorization, Name::ProxyAuthorization] {
-        next.remove(&name);
+    for name in [Known::Via, Known::Authorization, Known::ProxyAuthorization] {
+        next.remove(&Name::Known(name));
     }
     if let StartLine::Request { method, .. } = &request.start {
         let cseq = CSeq { number, method: method.clone() };

@@ -8,7 +8,7 @@ use super::{Agent, Direction, Event, Failure, FailureCode, Output, Subject};
 use crate::decimal::decimal;
 use crate::presence::multipart::RELATED;
 use crate::sip::message::push_lossy;
-use crate::sip::{Message, Method, Name, ParseError};
+use crate::sip::{Known, Message, Method, Name, ParseError};
 use crate::time::Instant;
 
 /// The methods that an agent takes.
@@ -30,7 +30,7 @@ impl Agent {
             return;
         }
         if let Method::Other(_) = method {
-            self.answer(request, 501, &[(Name::Allow, self.allow())]);
+            self.answer(request, 501, &[(Known::Allow, self.allow())]);
             return;
         }
         let mut required: Vec<&str> = request.list(&Name::Require).collect();
@@ -44,7 +44,7 @@ impl Agent {
         }
         if !required.is_empty() {
             let unsupported = required.join(", ");
-            self.answer(request, 420, &[(Name::Unsupported, &unsupported)]);
+            self.answer(request, 420, &[(Known::Unsupported, &unsupported)]);
             return;
         }
         match method {
@@ -53,13 +53,13 @@ impl Agent {
             Method::Notify => self.handle_notify(request, now),
             Method::Options => {
                 let told = [
-                    (Name::Allow, self.allow()),
-                    (Name::Accept, ACCEPT),
-                    (Name::AcceptEncoding, "identity"),
-                    (Name::AcceptLanguage, "*"),
-                    (Name::Supported, SUPPORTED),
+                    (Known::Allow, self.allow()),
+                    (Known::Accept, ACCEPT),
+                    (Known::AcceptEncoding, "identity"),
+                    (Known::AcceptLanguage, "*"),
+                    (Known::Supported, SUPPORTED),
                     #[cfg(feature = "full")]
-                    (Name::AllowEvents, super::audience::EVENTS),
+                    (Known::AllowEvents, super::audience::EVENTS),
                 ];
                 let most = if self.is_presence_agent() { told.len() } else { 5 };
                 self.answer(request, 200, &told[..most]);
@@ -76,7 +76,7 @@ impl Agent {
             | Method::Register
             | Method::Subscribe
             | Method::Update
-            | Method::Other(_) => self.answer(request, 405, &[(Name::Allow, self.allow())]),
+            | Method::Other(_) => self.answer(request, 405, &[(Known::Allow, self.allow())]),
         }
     }
 
@@ -116,9 +116,9 @@ impl Agent {
             Err(_) => false,
         };
         let refusal = if coding.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
-            Some((Name::AcceptEncoding, "identity"))
+            Some((Known::AcceptEncoding, "identity"))
         } else if !request.body.is_empty() && !readable {
-            Some((Name::Accept, subject.accept()))
+            Some((Known::Accept, subject.accept()))
         } else {
             None
         };
@@ -133,11 +133,11 @@ impl Agent {
                 self.session.changed |= notified.anew || notified.end.is_some();
                 let gruu = self.gruu(now).map(str::to_owned);
                 let rows =
-                    [(Name::Contact, gruu.as_deref().unwrap_or_default()), (Name::Supported, SUPPORTED)];
+                    [(Known::Contact, gruu.as_deref().unwrap_or_default()), (Known::Supported, SUPPORTED)];
                 self.answer(request, 200, &rows[..if gruu.is_some() { 2 } else { 0 }]);
                 self.deliver(id, notified, request, now);
             }
-            Err(489) => self.answer(request, 489, &[(Name::AllowEvents, subject.event())]),
+            Err(489) => self.answer(request, 489, &[(Known::AllowEvents, subject.event())]),
             Err(status) => self.answer(request, status, &[]),
         }
         self.subscriptions.settle(id);
@@ -176,7 +176,7 @@ impl Agent {
         self.tell(Event::Error(failure));
     }
 
-    pub(super) fn answer(&mut self, request: &Message, status: u16, headers: &[(Name, &str)]) {
+    pub(super) fn answer(&mut self, request: &Message, status: u16, headers: &[(Known, &str)]) {
         let tag = self.random.token();
         self.answer_with_tag(request, status, &tag, headers);
     }
@@ -186,11 +186,11 @@ impl Agent {
         request: &Message,
         status: u16,
         tag: &str,
-        headers: &[(Name, &str)],
+        headers: &[(Known, &str)],
     ) {
         let mut response = Message::response(request, status, Some(tag));
         for (name, value) in headers {
-            response.push(name.clone(), *value);
+            response.push(Name::Known(*name), *value);
         }
         if !self.config.user_agent.is_empty() {
             response.push(Name::UserAgent, self.config.user_agent.clone());

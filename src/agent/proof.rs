@@ -5,7 +5,7 @@ use super::{Agent, Config};
 use crate::presence::{Component, Presence};
 use crate::random::Random;
 use crate::sip::auth::{Algorithm, Denied, Verifier};
-use crate::sip::{Message, Name, Uri};
+use crate::sip::{Known, Message, Uri};
 use crate::time::{Duration, Instant};
 
 /// How long a nonce is good.
@@ -31,7 +31,8 @@ impl Agent {
         let is_target = |uri: &Uri| uri.host.eq_ignore_ascii_case(&target);
         let Err(denied) = verifier.verify(notify, &secret_of, &is_target, now) else { return true };
         let rows = verifier.challenges(denied == Denied::Stale, &self.random.token(), now);
-        let rows: Vec<(Name, &str)> = rows.iter().map(|row| (Name::WwwAuthenticate, row.as_str())).collect();
+        let rows: Vec<(Known, &str)> =
+            rows.iter().map(|row| (Known::WwwAuthenticate, row.as_str())).collect();
         self.answer(notify, 401, &rows);
         false
     }

@@ -10,7 +10,9 @@ pub use write::reason_phrase;
 
 use super::auth::{Challenge, DigestCredentials};
 use super::grammar;
-use super::{CSeq, EventType, MediaType, Method, Name, NameAddr, ParseError, SubscriptionState, Uri, Via};
+use super::{
+    CSeq, EventType, Known, MediaType, Method, Name, NameAddr, ParseError, SubscriptionState, Uri, Via,
+};
 use crate::decimal::{number, small_number};
 
 /// How large a message may be. Each bound has its own error: [`ParseError::TooLarge`], [`ParseError::TooMany`].
@@ -64,7 +66,8 @@ impl Message {
             headers: Vec::with_capacity(8),
             body: Vec::new(),
         };
-        for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
+        for name in [Known::Via, Known::From, Known::To, Known::CallId, Known::CSeq] {
+            let name = Name::Known(name);
             // A faulty request can have more than one of these; only Via is a list.
             let most = if name == Name::Via { usize::MAX } else { 1 };
             for value in request.rows(&name).take(most) {

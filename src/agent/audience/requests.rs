@@ -8,7 +8,7 @@ use crate::event::watchers::{Admission, Changes, Notice, holds};
 use crate::presence::partial::PIDF_DIFF;
 use crate::presence::{PIDF, winfo::WATCHERINFO};
 use crate::sip::auth::Denied;
-use crate::sip::{Message, Name, Params, Scheme, Uri};
+use crate::sip::{Known, Message, Name, Params, Scheme, Uri};
 use crate::time::{Duration, Instant};
 
 /// What is granted to a watcher that does not say for how long (RFC 3856 §6.4).
@@ -53,8 +53,8 @@ impl Agent {
             let salt = self.random.token();
             let Some(presentity) = &self.presentity else { return };
             let rows = presentity.verifier.challenges(stale, &salt, now);
-            let rows: Vec<(Name, &str)> =
-                rows.iter().map(|row| (Name::WwwAuthenticate, row.as_str())).collect();
+            let rows: Vec<(Known, &str)> =
+                rows.iter().map(|row| (Known::WwwAuthenticate, row.as_str())).collect();
             return self.answer(request, 401, &rows);
         }
         let least = self.presentity.as_ref().map_or(0, |p| p.audience.min_expires).to_string();
@@ -64,14 +64,14 @@ impl Agent {
             Some(Package::Winfo) => WATCHERINFO,
             Some(Package::Presence) | None => PRESENCE_FORMS,
         };
-        let headers: &[(Name, &str)] = match status {
-            406 => &[(Name::Accept, accept)],
+        let headers: &[(Known, &str)] = match status {
+            406 => &[(Known::Accept, accept)],
             // No body means anything to us.
-            415 => &[(Name::Accept, "")],
-            420 => &[(Name::Unsupported, &unsupported)],
-            423 => &[(Name::MinExpires, &least)],
-            489 => &[(Name::AllowEvents, EVENTS)],
-            503 => &[(Name::RetryAfter, "60")],
+            415 => &[(Known::Accept, "")],
+            420 => &[(Known::Unsupported, &unsupported)],
+            423 => &[(Known::MinExpires, &least)],
+            489 => &[(Known::AllowEvents, EVENTS)],
+            503 => &[(Known::RetryAfter, "60")],
             _ => &[],
         };
         self.answer(request, status, headers);
@@ -296,10 +296,11 @@ impl Agent {
         let expires = expires.to_string();
         let contact = self.gruu(now).map_or_else(|| self.contact.to_string(), str::to_owned);
         let routes: Vec<String> = request.rows(&Name::RecordRoute).map(str::to_owned).collect();
-        let mut headers: Vec<(Name, &str)> = routes.iter().map(|r| (Name::RecordRoute, r.as_str())).collect();
-        headers.push((Name::Contact, &contact));
-        headers.push((Name::Expires, &expires));
-        headers.push((Name::AllowEvents, EVENTS));
+        let mut headers: Vec<(Known, &str)> =
+            routes.iter().map(|r| (Known::RecordRoute, r.as_str())).collect();
+        headers.push((Known::Contact, &contact));
+        headers.push((Known::Expires, &expires));
+        headers.push((Known::AllowEvents, EVENTS));
         self.answer_with_tag(request, status, tag, &headers);
     }
 }

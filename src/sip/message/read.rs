@@ -3,7 +3,7 @@
 use super::{Limits, Message, StartLine, sanitize, with_blanks};
 use crate::decimal::number;
 use crate::sip::grammar::{begins_with_blank, find_blank, is_token, trim};
-use crate::sip::{CSeq, Method, Name, Params, ParseError, Scheme, Uri, Via};
+use crate::sip::{CSeq, Known, Method, Name, Params, ParseError, Scheme, Uri, Via};
 
 impl Message {
     /// Reads one WebSocket message. CRLFs in front are skipped, bytes after the body are dropped (RFC 3261 §7.5,
@@ -53,23 +53,27 @@ impl Message {
         let mut head = Head { rest: skip_line_ends(text), limits };
         let start = faulty_request_line(head.line()?)?;
         let message = Self { start, headers: head.rows_that_can_be_read(), body: Vec::new() };
-        let needed = [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq];
-        needed.iter().all(|name| message.header(name).is_some_and(|v| !v.is_empty())).then_some(message)
+        let needed = [Known::Via, Known::From, Known::To, Known::CallId, Known::CSeq];
+        needed
+            .iter()
+            .all(|name| message.header(&Name::Known(*name)).is_some_and(|v| !v.is_empty()))
+            .then_some(message)
     }
 
     /// What [`Self::parse`] promises about the headers.
     fn check(&self) -> Result<(), ParseError> {
         let once = [
-            (Name::CallId, "Call-ID", true),
-            (Name::CSeq, "CSeq", true),
-            (Name::From, "From", true),
-            (Name::To, "To", true),
-            (Name::MaxForwards, "Max-Forwards", false),
+            (Known::CallId, true),
+            (Known::CSeq, true),
+            (Known::From, true),
+            (Known::To, true),
+            (Known::MaxForwards, false),
         ];
-        for (name, text, needed) in once {
+        for (name, needed) in once {
+            let name = Name::Known(name);
             match self.rows(&name).take(2).count() {
-                0 if needed => return Err(ParseError::Missing(text)),
-                2 => return Err(ParseError::Duplicate(text)),
+                0 if needed => return Err(ParseError::Missing(name.label())),
+                2 => return Err(ParseError::Duplicate(name.label())),
                 _ => {}
             }
         }
