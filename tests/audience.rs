@@ -132,7 +132,7 @@ fn options_tells_what_it_takes() {
 
 #[test]
 fn changes_are_told_every_five_seconds_at_most() {
-    // 3856-6.10-a
+    // 3856-6.10-a 6446-5.5-c 3856-6.3-c
     let mut scene = Presentity::new();
     scene.bob(Decision::Allow);
     let mut told = scene.publish(Status::Busy, "0").notifies;
@@ -219,7 +219,6 @@ fn changes_alone_go_to_who_takes_them() {
     // 5263-4.4-a 5263-4.4-b 5263-4.4-e 6446-5.5-a 5839-4-b 3856-6.7-g
     const TYPES: &str = "application/pidf-diff+xml, application/pidf+xml";
     let mut scene = Presentity::new();
-    // Where the changes are larger than the whole, the whole is told.
     scene.activities =
         vec!["meeting", "travel", "in-transit", "presentation", "looking-for-work", "performance"];
     scene.publish(Status::Busy, "zero");
@@ -254,6 +253,19 @@ fn changes_alone_go_to_who_takes_them() {
         (shows(&whole[0]).as_str(), whole[0].content_type().unwrap().unwrap().essence.as_str()),
         ("two", "application/pidf+xml")
     );
+}
+
+#[test]
+fn where_the_changes_are_larger_than_the_whole_that_is_told() {
+    // 6446-5.5-b 5263-4.4-c
+    let mut scene = Presentity::new();
+    scene.decide(BOB, Decision::Allow);
+    let mut first = scene.subscribe(BOB, 600);
+    first.set(Name::Accept, "application/pidf-diff+xml, application/pidf+xml");
+    scene.send(&first);
+    let told = scene.publish(Status::Away, "all is new").notifies;
+    let text = String::from_utf8(told[0].body.clone()).unwrap();
+    assert!(text.contains("pidf-full") && text.contains("version=\"2\""), "{text}");
 }
 
 #[test]
@@ -327,11 +339,27 @@ fn a_request_out_of_order_or_for_another_event_changes_nothing() {
 
 #[test]
 fn who_publishes_nothing_is_offline_and_shows_no_trace_of_what_was() {
+    // 3856-6.6.2-f
     let mut scene = Presentity::new();
     scene.bob(Decision::Allow);
     scene.page.agent.unpublish(scene.page.now);
     let told = scene.outcome().notifies;
     assert_eq!(shows(&told[0]), "offline");
+    assert_eq!(shows(&scene.watched_by(BOB, 600).1.notifies[0]), "offline");
+}
+
+#[test]
+fn nobody_hears_who_has_not_asked() {
+    // 6665-3.2-a
+    let mut scene = Presentity::new();
+    let mut told = scene.decide(BOB, Decision::Allow).notifies;
+    told.extend(scene.publish(Status::Busy, "for nobody").notifies);
+    told.extend(scene.seconds(600).notifies);
+    // Nor who has asked once.
+    scene.watched_by(BOB, 0);
+    told.extend(scene.publish(Status::Away, "for nobody").notifies);
+    told.extend(scene.decide(BOB, Decision::Block).notifies);
+    assert!(told.is_empty());
 }
 
 #[test]

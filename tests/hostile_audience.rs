@@ -90,7 +90,7 @@ fn a_server_that_says_nothing_of_a_watcher_leaves_it_unknown() {
 
 #[test]
 fn what_was_proved_once_proves_nothing_again() {
-    // 3856-9.4-a dig-7616-p
+    // dig-7616-p
     let mut scene = digest();
     scene.decide(BOB, Decision::Allow);
     let request = bare(&mut scene, BOB);

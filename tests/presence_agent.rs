@@ -67,7 +67,7 @@ fn a2_a_politely_blocked_watcher_sees_the_user_offline() {
 
 #[test]
 fn a3_a_watcher_of_whom_nothing_is_said_is_pending() {
-    // 3856-6.6.2-a 3856-6.6.2-c 3856-4-d 6665-4.2.1.3-c 6665-4.2.1.1-a
+    // 3856-6.6.2-a 3856-6.6.2-c 3856-6.11.1-e 2779-5.1.11-a 3856-4-d 6665-4.2.1.3-c 6665-4.2.1.1-a
     for answer in [None, Some(Decision::Confirm)] {
         let mut scene = Presentity::new();
         scene.answer = answer;
@@ -270,7 +270,7 @@ fn a18_and_a19_only_who_may_know_hears_of_a_change() {
 
 #[test]
 fn a20_to_a23_a_policy_changes_what_watchers_see_at_once() {
-    // 3856-4-j
+    // 3856-4-j 2779-5.1.16-a
     let mut scene = Presentity::new();
     scene.bob(Decision::Allow);
     assert_ended(&scene.decide(BOB, Decision::Block), Reason::Rejected, "");

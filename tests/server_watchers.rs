@@ -79,7 +79,7 @@ fn row(uri: &str, status: &str, event: &str) -> (String, String, String) {
 
 #[test]
 fn a_user_sees_who_watches() {
-    // 3857-4.6-b 3857-4.3-b 3857-4.7.2-b 3857-4.5-b 3858-3-d 3857-4.10-a
+    // 3856-6.11.1-f 3857-4.6-b 3857-4.3-b 3857-4.7.2-b 3857-4.5-b 3858-3-d 3857-4.10-a
     let mut scene = Scene::with(60, |config| config.rules.otherwise = Decision::Allow);
     let watch = scene.world.watch(scene.bob, "carol");
     scene.world.seconds(10);
