@@ -144,7 +144,7 @@ impl Shell {
             }
             Output::Event(Event::Refused { method, status, user }) => {
                 let mut more = status.to_string();
-                for user in user {
+                if let Some(user) = user {
                     more.push(' ');
                     more.push_str(&user);
                 }
