@@ -20,6 +20,9 @@ use crate::time::{Duration, Instant};
 use litemap::LiteMap;
 use std::rc::Rc;
 
+/// Whether lists can be watched. The smaller module goes without: they are a sixteenth of it, and few servers have lists.
+const LISTS: bool = cfg!(feature = "full");
+
 /// The option tag of lists (RFC 4662 §4.1).
 pub(super) const EVENTLIST: &str = "eventlist";
 /// What a subscription to a list takes (RFC 4662 §4.3).
@@ -139,7 +142,7 @@ impl Agent {
     /// Begins with the watches that were made by [`Self::hold`] since the last call.
     pub(crate) fn start(&mut self, now: Instant) {
         let batch = core::mem::take(&mut self.watches.batch);
-        if let Some(server) = self.config.list_server.clone().filter(|_| batch.len() > 1) {
+        if let Some(server) = self.config.list_server.clone().filter(|_| LISTS && batch.len() > 1) {
             let id = self.watches.next_id();
             let mut list = List { ad_hoc: true, ..List::default() };
             for member in batch {
@@ -188,21 +191,21 @@ impl Agent {
     /// The watch that a subscription to a list feeds.
     pub(super) fn list_of(&self, id: SubscriptionId) -> Option<WatchId> {
         let Role::Watch(watch) = self.subscriptions.get(id)?.role else { return None };
-        self.watches.get(watch)?.list.as_ref().map(|_| watch)
+        self.watches.get(watch).filter(|_| LISTS)?.list.as_ref().map(|_| watch)
     }
 
     fn list(&mut self, id: WatchId) -> Option<&mut List> {
-        self.watches.all.get_mut(&id)?.list.as_deref_mut()
+        self.watches.all.get_mut(&id).filter(|_| LISTS)?.list.as_deref_mut()
     }
 
     /// The member of a list that has the address `uri`.
     pub(super) fn member_at(&self, id: WatchId, uri: &str) -> Option<WatchId> {
-        let list = self.watches.get(id)?.list.as_ref()?;
+        let list = self.watches.get(id).filter(|_| LISTS)?.list.as_ref()?;
         list.members.get(&Uri::parse(uri).ok()?.address_of_record()).copied()
     }
 
     pub(super) fn members(&self, id: WatchId) -> Vec<WatchId> {
-        let list = self.watches.get(id).and_then(|watch| watch.list.as_ref());
+        let list = self.watches.get(id).filter(|_| LISTS).and_then(|watch| watch.list.as_ref());
         list.map(|list| list.members.values().copied().collect()).unwrap_or_default()
     }
 

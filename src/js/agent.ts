@@ -362,6 +362,7 @@ export class PresenceAgent extends EventTarget implements Agent {
 
   watchList(uri: string, callback: WatchCallback): () => void {
     if (typeof callback !== "function") throw new TypeError("sip-presence: watchList takes a callback");
+    if (!this.#full) throw new TypeError("sip-presence: for watchList make the agent with the option full: true");
     return this.#watch([checkAddress(uri)], callback, Subject.List);
   }
 

@@ -125,7 +125,7 @@ export function checkPolicy(policy: unknown): void {
 
 /** Whether these options ask for what only the full module does. */
 export function needsFull(options: AgentOptions): boolean {
-  return options?.full === true || (options?.authorize ?? options?.xcapRoot ?? options?.notifiers) !== undefined;
+  return options?.full === true || (options?.authorize ?? options?.xcapRoot ?? options?.notifiers ?? options?.listServer) !== undefined;
 }
 
 /** The options of `createAgent`. */

@@ -401,7 +401,7 @@ export interface AgentOptions {
   readonly listServer?: string | undefined;
   /** Allow `ws:` to a host that is not loopback. Default: false. */
   readonly allowInsecure?: boolean | undefined;
-  /** Load the full module, for the package `dialog` and {@link Agent.watchers}. Default: only where another option needs it. */
+  /** Load the full module, for {@link Agent.watchList}, the package `dialog` and {@link Agent.watchers}. Default: only where another option needs it. */
   readonly full?: boolean | undefined;
   /** The WebSocket constructor of hosts that have no global one, such as `ws` on Node 20. */
   readonly webSocket?: unknown;
@@ -465,6 +465,8 @@ export interface Agent extends EventTarget {
   /**
    * Watches the members of a list that the server keeps (RFC 4662), those of lists inside it too. A member that leaves
    * the list is told once as terminated, with the reason `removed`. Returns the function that ends the watch.
+   *
+   * @throws TypeError without the full module: option `full`.
    */
   watchList(uri: string, callback: WatchCallback): () => void;
   /** The changes of one presentity, first what is known now, until `signal` aborts or the loop is left. */

@@ -13,7 +13,7 @@ const CAROL = "sip:carol@example.test";
 const DAVE = "sip:dave@example.test";
 
 function open(t, { url }, options = {}) {
-  const agent = createAgent({ server: url, aor: "sip:alice@example.test", webSocket: WebSocket, linger: 0, ...options });
+  const agent = createAgent({ server: url, aor: "sip:alice@example.test", webSocket: WebSocket, linger: 0, full: true, ...options });
   t.after(() => agent.close());
   return agent;
 }
@@ -122,6 +122,7 @@ test("a wrong argument of watchList throws, and a list that only the core can re
   const agent = open(t, await listServer(t));
   for (const uri of [undefined, "", "friends", [FRIENDS], 7]) assert.throws(() => agent.watchList(uri, () => {}), TypeError);
   assert.throws(() => agent.watchList(FRIENDS), TypeError);
+  assert.throws(() => open(t, { url: "ws://127.0.0.1:1/" }, { full: false }).watchList(FRIENDS, () => {}), { name: "TypeError", message: /full: true/ });
   const failed = event(agent, "error");
   watchList(agent, "sip:friends@[::zz]");
   assert.equal((await failed).detail.code, "bad-address");
@@ -141,7 +142,7 @@ test("close ends the members of a list", async (t) => {
 
 test("many addresses go to the list server in one request", async (t) => {
   const server = await listServer(t);
-  const agent = open(t, server, { listServer: "sip:rls@example.test" });
+  const agent = open(t, server, { listServer: "sip:rls@example.test", full: undefined });
   const told = [];
   const unwatch = agent.watch([BOB, CAROL, DAVE, BOB], (state, uri) => told.push([uri, state.status]));
   assert.deepEqual(told, [[BOB, "unknown"], [CAROL, "unknown"], [DAVE, "unknown"]]);

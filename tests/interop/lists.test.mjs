@@ -17,7 +17,7 @@ describe("Kamailio with lists", { skip: noTables }, () => {
   after(() => server?.stop());
 
   test("the members of a list are told by one subscription, through a crash of the server too", async (t) => {
-    const [alice, carol, bob] = ["alice", "carol", "bob"].map((name) => openAgent(t, server, name));
+    const [alice, carol, bob] = ["alice", "carol", "bob"].map((name) => openAgent(t, server, name, { full: true }));
     const trace = traceOf(bob);
     const states = new Map();
     const told = [];
@@ -52,7 +52,7 @@ describe("Kamailio with lists", { skip: noTables }, () => {
   });
 
   test("an address that is no list is told as such", async (t) => {
-    const bob = openAgent(t, server, "bob");
+    const bob = openAgent(t, server, "bob", { full: true });
     const failed = event(bob, "error");
     bob.watchList("sip:nobody@kamailio.test", () => assert.fail("nobody is in it"));
     const { detail } = await failed;
