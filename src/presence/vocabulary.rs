@@ -41,7 +41,7 @@ const NAMES: &[(Vocabulary, &str)] = &[
 
 /// Whether `word` stands in `words`, which have blanks between them.
 pub(super) fn is_one_of(word: &str, words: &str) -> bool {
-    words.split(' ').any(|one| one == word)
+    words.as_bytes().split(|byte| *byte == b' ').any(|one| one == word.as_bytes())
 }
 
 impl Vocabulary {
