@@ -8,11 +8,11 @@ mod common;
 use common::Presentity;
 use common::presentity::{ALICE, BOB, Outcome, shows, state};
 use litemap::LiteMap;
-use sip_presence::agent::Identities;
+use sip_presence::agent::{Event, Identities};
 use sip_presence::event::Decision;
 use sip_presence::presence::Status;
 use sip_presence::sip::auth::{DigestCredentials, Protected, Secret};
-use sip_presence::sip::{Message, Name, Substate};
+use sip_presence::sip::{Message, Name, Substate, Uri};
 
 const EVE: &str = "sip:eve@example.com";
 
@@ -218,6 +218,84 @@ fn what_is_broken_is_refused_and_hurts_nobody() {
     let watching = scene.page.agent.watchers().len();
     assert_eq!(scene.publish(Status::Busy, "news").notifies.len(), watching);
     assert!(scene.publish(Status::Away, "more").notifies.is_empty() && scene.seconds(60).notifies.is_empty());
+}
+
+#[test]
+fn who_is_blocked_politely_sees_nothing_move_whatever_is_published() {
+    // 3857-4.7.2-a 6665-6.2-b
+    for by_policy in [true, false] {
+        let mut scene = Presentity::new();
+        if by_policy {
+            scene.decide(BOB, Decision::PoliteBlock);
+        } else {
+            scene.answer = Some(Decision::PoliteBlock);
+        }
+        let (first, outcome) = scene.watched_by(BOB, 600);
+        let told = |outcome: &Outcome| {
+            let notify = &outcome.notifies[0];
+            (notify.body.clone(), notify.header(&Name::SipETag).map(str::to_owned))
+        };
+        let before = told(&outcome);
+        for step in 0..4 {
+            scene.seconds(20);
+            match step {
+                0 => drop(scene.publish(Status::Busy, "here")),
+                1 => {
+                    scene.page.agent.unpublish(scene.page.now);
+                    assert!(scene.seconds(1).notifies.is_empty());
+                }
+                2 if by_policy => drop(scene.decide(BOB, Decision::PoliteBlock)),
+                _ => drop(scene.publish(Status::Away, "again")),
+            }
+            let refresh = scene.again(&first, &outcome, 300 - step);
+            assert_eq!(told(&scene.send(&refresh)), before, "step {step}");
+        }
+        let (_, second) = scene.watched_by(BOB, 600);
+        assert_eq!(told(&second), before, "another subscription of the same watcher");
+    }
+}
+
+#[test]
+fn the_address_that_is_told_names_the_watcher() {
+    for who in [
+        "sip:bob%2541@example.com",
+        "sip:bob%40corp.example@example.com",
+        "sip:bob%20x@example.com",
+        "sip:b%C3%B6b@example.com",
+        "sip:b%3ab@example.com",
+        "sip:b%3fb@example.com",
+        "sip:%FF@example.com",
+    ] {
+        let mut scene = Presentity::new();
+        assert_eq!(scene.watched_by(who, 600).1.status, 200);
+        let Event::Asked { uri, .. } = &scene.asked[0] else { panic!("nobody was asked") };
+        let told = Uri::parse(uri).unwrap();
+        let Some(row) = scene.page.agent.watchers().pop() else { panic!("nobody watches") };
+        assert_eq!(row.uri, *uri);
+        scene.page.agent.set_policy(&told, Decision::Block, scene.page.now);
+        assert_eq!(scene.outcome().notifies.len(), 1, "{who} as {told} hears of it");
+        assert_eq!(scene.watched_by(who, 600).1.status, 403, "{who} as {told}");
+    }
+}
+
+#[test]
+fn what_a_watcher_says_of_itself_has_bounds() {
+    let mut scene = Presentity::new();
+    let name = "ä".repeat(30_000);
+    let mut request = scene.subscribe(BOB, 600);
+    request.set(Name::From, format!("\"{name}\" <{BOB}>;tag=f"));
+    assert_eq!(scene.send(&request).status, 200);
+    let kept = scene.page.agent.watchers().pop().unwrap().display.unwrap();
+    assert_eq!(kept, "ä".repeat(128));
+    let mut request = scene.subscribe(BOB, 600);
+    request.set(Name::Event, format!("presence;x={}", "y".repeat(1000)));
+    assert_eq!(scene.send(&request).status, 400);
+    let long = format!("sip:{}@example.com", "e".repeat(1000));
+    let mut request = scene.subscribe(&long, 600);
+    request.set(Name::From, format!("<{long}>;tag=f"));
+    scene.page.agent.set_policy(&Uri::parse(&long).unwrap(), Decision::Allow, scene.page.now);
+    assert_eq!(scene.send(&request).status, 400);
+    assert_eq!(scene.page.agent.watchers().len(), 1);
 }
 
 #[test]

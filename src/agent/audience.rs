@@ -81,13 +81,6 @@ impl Audience {
     }
 }
 
-/// What somebody gets, and since when.
-#[derive(Clone, Copy)]
-struct Policy {
-    decision: Decision,
-    since: Instant,
-}
-
 /// The presence agent of a page.
 pub(super) struct Presentity {
     audience: Audience,
@@ -97,7 +90,9 @@ pub(super) struct Presentity {
     winfo: Watchers,
     tables: BTreeMap<WatcherId, Changes>,
     /// By address.
-    policies: LiteMap<String, Policy>,
+    policies: LiteMap<String, Decision>,
+    /// Since when those who are blocked politely see the user offline: it must not move, whatever is published.
+    polite: LiteMap<String, Instant>,
     /// Answers that came when the watcher was gone: for its next SUBSCRIBE.
     answers: LiteMap<String, Decision>,
     questions: Vec<Question>,
@@ -119,6 +114,7 @@ impl Presentity {
             audience,
             tables: BTreeMap::new(),
             policies: LiteMap::new(),
+            polite: LiteMap::new(),
             answers: LiteMap::new(),
             questions: Vec::new(),
             changed: false,
@@ -143,12 +139,13 @@ impl Presentity {
 impl Agent {
     /// From now on `uri` gets this, whatever the application would answer; those who watch already at once.
     pub fn set_policy(&mut self, uri: &Uri, decision: Decision, now: Instant) {
-        let uri = uri.address_of_record();
+        let uri = uri.canonical();
         let Some(presentity) = &mut self.presentity else { return };
         if presentity.policies.len() < MOST_POLICIES || presentity.policies.contains_key(&uri) {
-            presentity.policies.insert(uri.clone(), Policy { decision, since: now });
+            presentity.policies.insert(uri.clone(), decision);
         }
         presentity.answers.remove(&uri);
+        presentity.note_decision(&uri, decision, now);
         presentity.questions.retain(|question| !question.is_settled_by(&uri));
         let notices = presentity.watchers.decide("", &uri, decision, now);
         self.tell_watchers(Package::Presence, &notices, None, now);

@@ -209,6 +209,22 @@ impl Uri {
         }
     }
 
+    /// The same as the text of a URI, with the escapes that its user needs: what is read from it has the same key.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        match (&self.scheme, &self.user) {
+            (Scheme::Sip | Scheme::Sips | Scheme::Pres, Some(user)) => {
+                let mut text = ["sip:", &escape_user(&unescape(user)), "@"].concat();
+                text.push_str(&self.host.to_ascii_lowercase());
+                push_port(self.port, &mut text);
+                text
+            }
+            (Scheme::Sip | Scheme::Sips | Scheme::Pres | Scheme::Tel | Scheme::Other(_), _) => {
+                self.address_of_record()
+            }
+        }
+    }
+
     /// Drops what may not stand in a Request-URI: the method and the headers (RFC 3261 §19.1.1).
     pub fn clean(&mut self) {
         self.params.remove("method");

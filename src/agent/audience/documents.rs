@@ -1,7 +1,8 @@
 //! What watchers are shown. Who is blocked politely sees what everybody sees of a user who has published nothing.
 
-use super::{Package, Presentity};
+use super::{MOST_POLICIES, Package, Presentity};
 use crate::agent::Agent;
+use crate::event::Decision;
 use crate::event::watchers::{Content, Notice};
 use crate::presence::{Basic, Component, Contact, Presence, pidf};
 use crate::time::Instant;
@@ -12,21 +13,22 @@ impl Agent {
         if package == Package::Winfo {
             return self.watcher_information(notice, now);
         }
-        let presentity = self.presentity.as_ref()?;
+        let presentity = self.presentity.as_mut()?;
         let (uri, _, entity) = presentity.watchers.who(notice.id)?;
+        let (uri, entity) = (uri.to_owned(), entity.to_owned());
         let published = match notice.content {
             Content::Nothing => return None,
             Content::Polite => None,
             Content::Real => self.publication.document.as_ref(),
         };
         let document = match published {
-            Some(published) => shown(published, entity),
+            Some(published) => shown(published, &entity),
             None => {
                 let since = match notice.content {
-                    Content::Polite => presentity.polite_since(uri),
+                    Content::Polite => presentity.polite_since(&uri),
                     Content::Nothing | Content::Real => presentity.offline_since,
                 };
-                offline(entity, self.publication.device(), since)
+                offline(&entity, self.publication.device(), since)
             }
         };
         Some(pidf::write(&document))
@@ -34,9 +36,29 @@ impl Agent {
 }
 
 impl Presentity {
-    /// Since when somebody who is blocked politely sees the user offline: it looks as if they had gone then.
-    fn polite_since(&self, uri: &str) -> Instant {
-        self.policies.get(uri).map_or(self.offline_since, |policy| policy.since)
+    /// Since when somebody who is blocked politely sees the user offline. It stays, whatever the user really does.
+    fn polite_since(&mut self, uri: &str) -> Instant {
+        if let Some(since) = self.polite.get(uri) {
+            return *since;
+        }
+        let since = self.offline_since;
+        self.note_polite(uri, since);
+        since
+    }
+
+    /// Somebody gets this from now on: whoever is blocked politely sees the user go now.
+    pub(super) fn note_decision(&mut self, uri: &str, decision: Decision, now: Instant) {
+        if decision != Decision::PoliteBlock {
+            self.polite.remove(uri);
+        } else if !self.polite.contains_key(uri) {
+            self.note_polite(uri, now);
+        }
+    }
+
+    fn note_polite(&mut self, uri: &str, since: Instant) {
+        if self.polite.len() < MOST_POLICIES {
+            self.polite.insert(uri.to_owned(), since);
+        }
     }
 }
 

@@ -63,21 +63,21 @@ impl Agent {
             uri.host.eq_ignore_ascii_case(&aor.host) || uri.host.eq_ignore_ascii_case(&contact.host)
         };
         let from = request.from().map_err(|_| Denied::Challenge)?;
-        let claimed = from.uri.address_of_record();
+        let claimed = from.uri.canonical();
         let named = |uri: String, asserted: Option<String>| {
             let display = asserted.or_else(|| from.display.clone().filter(|_| claimed == uri));
             Identity { uri, display }
         };
         let denied = match verifier.verify(request, &secret_of, &is_ours, now) {
             Ok(username) if own.is_some_and(|(own, _)| own == username) => {
-                return Ok(named(aor.address_of_record(), None));
+                return Ok(named(aor.canonical(), None));
             }
             Ok(username) => {
                 let uri = match username.contains('@') {
                     true => Uri::parse(&["sip:", &username].concat()).ok(),
                     false => Some(Uri::sip(&username, &aor.host)),
                 };
-                return uri.map(|uri| named(uri.address_of_record(), None)).ok_or(Denied::Challenge);
+                return uri.map(|uri| named(uri.canonical(), None)).ok_or(Denied::Challenge);
             }
             Err(denied) => denied,
         };
@@ -86,7 +86,7 @@ impl Agent {
             Identities::From => Ok(named(claimed.clone(), None)),
             Identities::Asserted => {
                 let asserted = asserted(request).ok_or(denied)?;
-                Ok(named(asserted.uri.address_of_record(), asserted.display))
+                Ok(named(asserted.uri.canonical(), asserted.display))
             }
         }
     }

@@ -126,7 +126,7 @@ impl Agent {
             return Err(404);
         }
         let (identity, package, _) = self.check(request, now)?;
-        let is_own = identity.uri == self.config.aor.address_of_record();
+        let is_own = identity.uri == self.config.aor.canonical();
         let presentity = self.presentity.as_mut().ok_or(404_u16)?;
         let decision = match package {
             Package::Winfo if is_own => Some(Decision::Allow),
@@ -136,7 +136,7 @@ impl Agent {
             Package::Presence => presentity
                 .policies
                 .get(&identity.uri)
-                .map(|policy| policy.decision)
+                .copied()
                 .or_else(|| presentity.answers.remove(&identity.uri)),
         };
         let asked = presentity.questions.iter().any(|question| question.uri == identity.uri);
@@ -169,7 +169,7 @@ impl Agent {
         let question = &mut presentity.questions[at];
         let (held, uri) = (question.held.take(), question.uri.clone());
         // What was said of somebody while the question was asked is the answer.
-        let policy = presentity.policies.get(&uri).map(|policy| policy.decision);
+        let policy = presentity.policies.get(&uri).copied();
         let answer = policy.or(answer);
         if answer.is_some() {
             presentity.questions.remove(at);

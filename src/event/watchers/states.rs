@@ -8,6 +8,11 @@ use crate::event::subscriber::ends_the_usage;
 use crate::sip::{Message, Name, NameAddr, Reason};
 use crate::time::{Duration, Instant};
 
+/// Bytes of an Event row or an address at most.
+const MOST_TEXT: usize = 512;
+/// Characters of a watcher's name that are kept.
+const MOST_NAME: usize = 128;
+
 /// A SUBSCRIBE outside a dialog that is well formed and whose sender is known.
 #[derive(Debug)]
 pub struct Admission<'a> {
@@ -46,6 +51,11 @@ impl Watchers {
             return Err(403);
         }
         let event = subscribe.header(&Name::Event).unwrap_or_default().to_owned();
+        // What is kept and told of a watcher must not be as long as it likes.
+        if [&event, &admission.uri, &admission.entity].into_iter().any(|text| text.len() > MOST_TEXT) {
+            return Err(400);
+        }
+        let display = admission.display.map(|name| name.chars().take(MOST_NAME).collect());
         let again = self.waiting(&admission.resource, &admission.uri, &event);
         if !self.has_room(&admission.resource, &admission.uri, decision, again.is_some()) {
             return Err(503);
@@ -72,7 +82,7 @@ impl Watchers {
         let is_fetch = expires == Duration::ZERO;
         let id = self.insert(Watcher {
             uri: admission.uri,
-            display: admission.display,
+            display,
             resource: admission.resource,
             entity: admission.entity,
             event,
