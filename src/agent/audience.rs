@@ -30,7 +30,6 @@ use crate::sip::{Message, Name, Reason, Uri};
 use crate::time::{Duration, Instant, earliest};
 use litemap::LiteMap;
 use requests::Question;
-use std::collections::BTreeMap;
 
 /// Partial presence (RFC 5262).
 const PRESENCE: Forms =
@@ -88,7 +87,7 @@ pub(super) struct Presentity {
     watchers: Watchers,
     /// The user's own subscriptions to who watches.
     winfo: Watchers,
-    tables: BTreeMap<WatcherId, Changes>,
+    tables: LiteMap<WatcherId, Changes>,
     /// By address.
     policies: LiteMap<String, Decision>,
     /// Since when those who are blocked politely see the user offline: it must not move, whatever is published.
@@ -112,7 +111,7 @@ impl Presentity {
             watchers: Watchers::new(&PRESENCE, audience.limits),
             winfo: Watchers::new(&WINFO, Limits { watchers: 20, of_one: 20, ..audience.limits }),
             audience,
-            tables: BTreeMap::new(),
+            tables: LiteMap::new(),
             policies: LiteMap::new(),
             polite: LiteMap::new(),
             answers: LiteMap::new(),
@@ -280,7 +279,7 @@ impl Agent {
             return self.tell_list();
         }
         presentity.changed = true;
-        for table in presentity.tables.values_mut() {
+        for (_, table) in presentity.tables.iter_mut() {
             for row in &news {
                 table.note(row);
             }

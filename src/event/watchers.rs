@@ -26,7 +26,7 @@ use super::Notifier;
 use super::partial::{Forms, Next, Partial};
 use crate::sip::{Message, Reason};
 use crate::time::{Duration, Instant, earliest};
-use std::collections::{BTreeMap, BTreeSet};
+use litemap::LiteMap;
 
 /// Names a subscription, or what is left of one, in its set. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -224,16 +224,19 @@ struct Usage {
     missed: bool,
 }
 
+type Ids = LiteMap<WatcherId, ()>;
+
 /// The set.
 #[derive(Debug)]
 pub struct Watchers {
     forms: &'static Forms,
     limits: Limits,
-    all: BTreeMap<WatcherId, Watcher>,
-    by_dialog: BTreeMap<(String, String), WatcherId>,
-    by_resource: BTreeMap<String, BTreeSet<WatcherId>>,
-    by_connection: BTreeMap<u32, BTreeSet<WatcherId>>,
-    deadlines: BTreeSet<(Instant, WatcherId)>,
+    // Vectors in order: boxes, because what comes after a gap is moved.
+    all: LiteMap<WatcherId, Box<Watcher>>,
+    by_dialog: LiteMap<(String, String), WatcherId>,
+    by_resource: LiteMap<String, Ids>,
+    by_connection: LiteMap<u32, Ids>,
+    deadlines: LiteMap<(Instant, WatcherId), ()>,
     /// Rows that changed since they were asked for.
     news: Vec<Row>,
     next: u32,
@@ -246,11 +249,11 @@ impl Watchers {
         Self {
             forms,
             limits,
-            all: BTreeMap::new(),
-            by_dialog: BTreeMap::new(),
-            by_resource: BTreeMap::new(),
-            by_connection: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
+            all: LiteMap::new(),
+            by_dialog: LiteMap::new(),
+            by_resource: LiteMap::new(),
+            by_connection: LiteMap::new(),
+            deadlines: LiteMap::new(),
             news: Vec::new(),
             next: 0,
         }
@@ -266,7 +269,7 @@ impl Watchers {
     /// How many are notified over a connection.
     #[must_use]
     pub fn over(&self, connection: u32) -> usize {
-        self.by_connection.get(&connection).map_or(0, BTreeSet::len)
+        self.by_connection.get(&connection).map_or(0, LiteMap::len)
     }
 
     /// How many there are, with those that wait.
@@ -308,7 +311,7 @@ impl Watchers {
 
     /// All rows about `resource` but those that are over.
     pub fn rows(&self, resource: &str) -> impl Iterator<Item = Row> {
-        let ids = self.by_resource.get(resource).into_iter().flatten();
+        let ids = self.by_resource.get(resource).into_iter().flat_map(LiteMap::keys);
         let watchers = ids.filter_map(|id| Some((*id, self.all.get(id)?)));
         watchers
             .filter(|(_, watcher)| watcher.status != Status::Terminated)
@@ -323,7 +326,7 @@ impl Watchers {
     /// When [`Self::handle_timeout`] has something to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.deadlines.first().map(|((at, _), ())| *at)
     }
 
     fn insert(&mut self, watcher: Watcher) -> WatcherId {
@@ -331,10 +334,10 @@ impl Watchers {
         self.next = self.next.wrapping_add(1);
         if let Some(usage) = &watcher.usage {
             self.by_dialog.insert(usage.notifier.key(), id);
-            self.by_connection.entry(usage.connection).or_default().insert(id);
+            self.by_connection.entry(usage.connection).or_default().insert(id, ());
         }
-        self.by_resource.entry(watcher.resource.clone()).or_default().insert(id);
-        self.all.insert(id, watcher);
+        self.by_resource.entry(watcher.resource.clone()).or_default().insert(id, ());
+        self.all.insert(id, Box::new(watcher));
         self.settle(id);
         id
     }
@@ -348,7 +351,7 @@ impl Watchers {
             self.deadlines.remove(&(old, id));
         }
         if let Some(due) = due {
-            self.deadlines.insert((due, id));
+            self.deadlines.insert((due, id), ());
         }
     }
 
@@ -399,7 +402,7 @@ impl Watchers {
     /// The subscriptions to `resource`.
     #[must_use]
     pub fn ids(&self, resource: &str) -> Vec<WatcherId> {
-        self.by_resource.get(resource).into_iter().flatten().copied().collect()
+        self.by_resource.get(resource).into_iter().flat_map(LiteMap::keys).copied().collect()
     }
 }
 

@@ -1,14 +1,14 @@
 //! What one subscription to watcher information has been told (RFC 3857 §4.7.2, RFC 3858 §3).
 
 use super::Row;
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 /// The version of the next document, and what it has to tell.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     version: u32,
     /// By number of the row.
-    changed: BTreeMap<u32, Row>,
+    changed: LiteMap<u32, Row>,
 }
 
 impl Changes {
@@ -27,6 +27,9 @@ impl Changes {
     pub fn take(&mut self) -> (u32, Vec<Row>) {
         let version = self.version;
         self.version = version.saturating_add(1);
-        (version, core::mem::take(&mut self.changed).into_values().collect())
+        (
+            version,
+            core::mem::take(&mut self.changed).into_tuple_vec().into_iter().map(|(_, row)| row).collect(),
+        )
     }
 }

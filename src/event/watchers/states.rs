@@ -107,7 +107,7 @@ impl Watchers {
     /// The same subscription, of which only the question is left (RFC 3857 §4.7.1).
     fn waiting(&self, resource: &str, uri: &str, event: &str) -> Option<WatcherId> {
         let ids = self.by_resource.get(resource)?;
-        ids.iter().copied().find(|id| {
+        ids.keys().copied().find(|id| {
             self.all.get(id).is_some_and(|watcher| {
                 watcher.status == Status::Waiting && watcher.uri == uri && watcher.event == event
             })
@@ -125,7 +125,7 @@ impl Watchers {
             return false;
         }
         let (mut of_this, mut open, mut open_of_this) = (0, 0, 0);
-        for watcher in ids.iter().filter_map(|id| self.all.get(id)) {
+        for watcher in ids.keys().filter_map(|id| self.all.get(id)) {
             let (same, waits) = (watcher.uri == uri, watcher.is_undecided());
             of_this += usize::from(same);
             open += usize::from(waits);
@@ -154,7 +154,7 @@ impl Watchers {
         let old = core::mem::replace(&mut usage.connection, connection);
         usage.quenched = false;
         self.leave(id, old);
-        self.by_connection.entry(connection).or_default().insert(id);
+        self.by_connection.entry(connection).or_default().insert(id, ());
         let ends = expires == Duration::ZERO;
         if ends {
             self.time_out(id);
@@ -233,7 +233,7 @@ impl Watchers {
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Notice> {
         let mut notices = Vec::new();
         let due: Vec<WatcherId> =
-            self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+            self.deadlines.keys().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         for id in due {
             let Some(watcher) = self.all.get_mut(&id) else { continue };
             let gives_up = watcher.giveup_at.is_some_and(|at| at <= now) && watcher.is_undecided();
@@ -334,7 +334,7 @@ impl Watchers {
     }
 
     pub(super) fn notice(&self, id: WatcherId, next: Next, end: Option<(Reason, Option<u32>)>) -> Notice {
-        let content = self.all.get(&id).map_or(super::Content::Nothing, Watcher::content);
+        let content = self.all.get(&id).map_or(super::Content::Nothing, |watcher| watcher.content());
         Notice { id, content, next, end }
     }
 }

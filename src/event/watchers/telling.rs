@@ -5,6 +5,7 @@ use super::{Next, Notice, Status, WatcherId, Watchers};
 use crate::sip::auth::Algorithm;
 use crate::sip::{Message, Name};
 use crate::time::Instant;
+use litemap::LiteMap;
 
 /// Whether the condition of `subscribe` holds: the watcher has `document` already, or wants none.
 #[must_use]
@@ -80,7 +81,7 @@ impl Watchers {
 
     /// The connection is gone, and will be back: what is on its way may not arrive.
     pub fn handle_disconnected(&mut self) {
-        for watcher in self.all.values_mut() {
+        for (_, watcher) in self.all.iter_mut() {
             if let Some(usage) = &mut watcher.usage {
                 usage.missed |= usage.partial.is_in_flight();
                 usage.partial.handle_disconnected();
@@ -91,7 +92,7 @@ impl Watchers {
     /// The connection is back: what may not have arrived is told again.
     pub fn handle_connected(&mut self) -> Vec<Notice> {
         let mut ids = Vec::new();
-        for (id, watcher) in &mut self.all {
+        for (id, watcher) in self.all.iter_mut() {
             let live = watcher.status != Status::Terminated;
             let missed = watcher.usage.as_mut().is_some_and(|usage| core::mem::take(&mut usage.missed));
             if live && missed {
@@ -103,7 +104,9 @@ impl Watchers {
 
     /// A connection is gone for good: a NOTIFY cannot be sent, which ends a subscription (RFC 6665 §4.2.2).
     pub fn lose(&mut self, connection: u32) {
-        for id in self.by_connection.get(&connection).cloned().unwrap_or_default() {
+        let ids: Vec<WatcherId> =
+            self.by_connection.get(&connection).into_iter().flat_map(LiteMap::keys).copied().collect();
+        for id in ids {
             let _ = self.handle_answer(id, None, Instant::default());
         }
     }

@@ -6,7 +6,7 @@
 use super::{Algorithm, Challenge, DigestCredentials, Protected, Qop, Secret};
 use crate::sip::{Message, Name, Uri};
 use crate::time::{Duration, Instant};
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 /// Nonces remembered at most. When there are more, older ones are refused as stale.
 const MOST_USED: usize = 10_000;
@@ -21,7 +21,7 @@ pub struct Verifier {
     qop: Qop,
     lifetime: Duration,
     /// By nonce, which begins with its time: the oldest is the first.
-    used: BTreeMap<String, Used>,
+    used: LiteMap<String, Used>,
     /// Nonces up to this one are not remembered any more.
     forgotten: String,
 }
@@ -51,7 +51,7 @@ impl Verifier {
             algorithms,
             qop: Qop::Auth,
             lifetime,
-            used: BTreeMap::new(),
+            used: LiteMap::new(),
             forgotten: String::new(),
         }
     }
@@ -154,15 +154,18 @@ impl Verifier {
         if forget_at <= now || replayed || row.nonce <= self.forgotten {
             return Err(Denied::Stale);
         }
-        while let Some(oldest) = self.used.first_entry() {
-            if oldest.get().forget_at > now {
+        self.used.insert(row.nonce.clone(), Used { count, forget_at });
+        // What is too old goes, and the oldest if there are too many.
+        while let Some((nonce, oldest)) = self.used.first() {
+            let is_over = oldest.forget_at <= now;
+            if !is_over && self.used.len() <= MOST_USED {
                 break;
             }
-            oldest.remove();
-        }
-        self.used.insert(row.nonce.clone(), Used { count, forget_at });
-        if self.used.len() > MOST_USED {
-            self.forgotten = self.used.pop_first().map_or_else(String::new, |(nonce, _)| nonce);
+            let nonce = nonce.clone();
+            self.used.remove(&nonce);
+            if !is_over {
+                self.forgotten = nonce;
+            }
         }
         Ok(())
     }
