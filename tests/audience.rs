@@ -269,27 +269,6 @@ fn where_the_changes_are_larger_than_the_whole_that_is_told() {
 }
 
 #[test]
-fn a_challenge_to_a_notify_is_answered_once() {
-    // 3856-9.3-a 3856-9.4-d
-    for (status, header, credentials) in [
-        (407, Name::ProxyAuthenticate, Name::ProxyAuthorization),
-        (401, Name::WwwAuthenticate, Name::Authorization),
-    ] {
-        let mut scene = Presentity::new();
-        scene.takes = None;
-        let (_, outcome) = scene.bob(Decision::Allow);
-        let challenge = [(header, "Digest realm=\"example.com\", nonce=\"n\", qop=\"auth\"")];
-        scene.page.respond(&outcome.notifies[0], status, &challenge);
-        let again = scene.outcome().notifies;
-        assert!(again[0].header(&credentials).is_some());
-        assert_eq!(again[0].cseq().unwrap().number, outcome.notifies[0].cseq().unwrap().number + 1);
-        scene.page.respond(&again[0], status, &challenge);
-        assert!(scene.outcome().notifies.is_empty());
-        scene.assert_rows(BOB, &[("terminated", "timeout")]);
-    }
-}
-
-#[test]
 fn a_watcher_that_asks_for_a_pause_gets_it() {
     let mut scene = Presentity::new();
     scene.takes = None;

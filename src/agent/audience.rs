@@ -18,7 +18,8 @@ mod winfo;
 
 pub use identity::Identities;
 
-use super::{Agent, Event, Output};
+use super::authentication::{Attempt, Verdict};
+use super::{Agent, Event, FailureCode, Output};
 use crate::event::partial::Forms;
 use crate::event::watchers::{Changes, Limits, Notice, Row, WatcherId};
 use crate::event::{Decision, Watchers};
@@ -26,7 +27,7 @@ use crate::presence::partial::{self, PIDF_DIFF};
 use crate::presence::{PIDF, winfo as watcherinfo};
 use crate::random::Random;
 use crate::sip::auth::{Algorithm, Verifier};
-use crate::sip::{Message, Name, Reason, Uri};
+use crate::sip::{Message, Name, Reason, Substate, Uri};
 use crate::time::{Duration, Instant, earliest};
 use litemap::LiteMap;
 use requests::Question;
@@ -230,6 +231,7 @@ impl Agent {
         for notice in notices {
             let document = self.document(package, notice, now);
             let online = self.link.is_online();
+            let watcher = self.may_want_proof(package, notice.id);
             let Some(presentity) = &mut self.presentity else { return };
             let Some((_, mut notify)) = presentity.set(package).tell(notice, document, subscribe, now) else {
                 continue;
@@ -239,7 +241,7 @@ impl Agent {
             }
             if online {
                 notify.push(Name::AllowEvents, EVENTS);
-                self.send_notify(package, notice.id, notify, now);
+                self.send_notify(package, notice.id, notify, watcher, now);
             } else {
                 presentity.set(package).miss(notice.id);
             }
@@ -259,10 +261,53 @@ impl Agent {
         self.tell_watchers(package, notice.as_slice(), None, now);
     }
 
-    /// A NOTIFY once more, with the next CSeq.
-    pub(super) fn renotify(&mut self, package: Package, id: WatcherId, notify: &Message) -> Option<Message> {
-        let number = self.presentity.as_mut()?.set(package).next_sequence(id)?;
-        Some(crate::dialog::retry(notify, number))
+    /// The host of a watcher, if the user may prove to it who notifies: only to who sees everything, since an answer
+    /// helps to guess the password.
+    fn may_want_proof(&mut self, package: Package, id: WatcherId) -> Option<String> {
+        let set = self.presentity.as_mut()?.set(package);
+        let (uri, _, _) = set.who(id).filter(|_| set.decision(id) == Some(Decision::Allow))?;
+        Uri::parse(uri).ok().map(|uri| uri.host)
+    }
+
+    /// What to do about a NOTIFY that was refused with 401 or 407.
+    pub(super) fn judge_notify(
+        &mut self,
+        package: Package,
+        id: WatcherId,
+        response: &Message,
+        attempt: &mut Attempt,
+    ) -> Verdict {
+        let decision = self.presentity.as_mut().and_then(|presentity| presentity.set(package).decision(id));
+        // Of who is gone it was known when it was told.
+        let allowed = decision.is_none_or(|decision| decision == Decision::Allow);
+        let watcher = attempt.watcher().filter(|_| allowed).map(str::to_owned);
+        match self.authentication.handle_notify_challenge(response, watcher.as_deref(), attempt) {
+            true => Verdict::Retry,
+            false => Verdict::GiveUp(FailureCode::Unauthorized),
+        }
+    }
+
+    /// Instead of a NOTIFY that was challenged: what is true now, with the next CSeq. `None` if something newer has been
+    /// told since.
+    pub(super) fn renotify(
+        &mut self,
+        package: Package,
+        id: WatcherId,
+        notify: &Message,
+        now: Instant,
+    ) -> Option<Message> {
+        let number = notify.cseq().ok()?.number;
+        let state = notify.subscription_state().ok().flatten();
+        if state.is_some_and(|state| state.state == Substate::Terminated) {
+            // Nothing comes after it.
+            return Some(crate::dialog::retry(notify, number.saturating_add(1)));
+        }
+        let notice = self.presentity.as_mut()?.set(package).again(id, number)?;
+        let document = self.document(package, &notice, now);
+        let told = self.presentity.as_mut()?.set(package).tell(&notice, document, None, now);
+        let (_, mut next) = told?;
+        next.push(Name::AllowEvents, EVENTS);
+        Some(next)
     }
 
     /// Tells the changes of rows to those who watch the watchers, and to the application.

@@ -1,6 +1,9 @@
 //! Answers challenges (RFC 3261 §22, RFC 7616, RFC 8760, RFC 8898) and remembers nonces, so that later requests carry their
 //! credentials from the start.
 
+#[cfg(feature = "full")]
+mod notify;
+
 use super::{Credentials, FailureCode};
 use crate::random::Random;
 use crate::sip::auth::{Algorithm, AuthenticationInfo, Challenge, DigestCredentials, Protected, Secret};
@@ -52,6 +55,11 @@ pub(super) struct Attempt {
     stale: usize,
     /// Tokens that were refused.
     refused: usize,
+    /// See `notify.rs`.
+    #[cfg(feature = "full")]
+    watcher: Option<String>,
+    #[cfg(feature = "full")]
+    proofs: Vec<Session>,
 }
 
 impl Attempt {
@@ -82,6 +90,7 @@ struct Known {
 }
 
 /// The last challenge of a realm.
+#[derive(Clone, Debug)]
 struct Session {
     asker: Asker,
     challenge: Challenge,
@@ -154,40 +163,39 @@ impl Authentication {
     /// Puts a row of credentials on `request` for each realm that is known to want one (RFC 3261 §22.2, §22.3). Each
     /// use of a nonce counts up (RFC 7616 §3.4).
     pub(super) fn authorize(&mut self, request: &mut Message, random: &mut Random) {
-        let (method, Some(uri)) = (request.method(), request.request_uri().map(crate::sip::Uri::text)) else {
-            return;
-        };
+        let Some(uri) = request.request_uri().map(crate::sip::Uri::text) else { return };
         for asker in [Asker::Server, Asker::Proxy] {
             request.remove(&asker.credentials_header());
         }
-        let mut rows = Vec::new();
         let mut sessions = core::mem::take(&mut self.sessions);
         for session in &mut sessions {
-            let Some((username, secret)) = self.user(&session.challenge.realm) else { continue };
-            let header = session.asker.credentials_header();
-            if let Secret::Token(token) = secret {
-                if session.challenge.scheme == BEARER {
-                    rows.push((header, [BEARER_PREFIX, token].concat()));
-                }
-                continue;
+            if let Some((name, row)) = self.row(session, request, &uri, random) {
+                request.push(name, row);
             }
-            session.count += 1;
-            let protected = Protected { method: method.as_str(), uri: &uri, body: &request.body };
-            let cnonce = random.token();
-            let answer = DigestCredentials::answer(
-                &session.challenge,
-                username,
-                secret,
-                protected,
-                &cnonce,
-                session.count,
-            );
-            rows.extend(answer.map(|answer| (header, answer.text())));
         }
         self.sessions = sessions;
-        for (name, row) in rows {
-            request.push(name, row);
+    }
+
+    /// The row of credentials that answers the challenge of `session` once more.
+    fn row(
+        &self,
+        session: &mut Session,
+        request: &Message,
+        uri: &str,
+        random: &mut Random,
+    ) -> Option<(Name, String)> {
+        let (username, secret) = self.user(&session.challenge.realm)?;
+        let header = session.asker.credentials_header();
+        if let Secret::Token(token) = secret {
+            return (session.challenge.scheme == BEARER).then(|| (header, [BEARER_PREFIX, token].concat()));
         }
+        session.count += 1;
+        let method = request.method();
+        let protected = Protected { method: method.as_str(), uri, body: &request.body };
+        let (challenge, cnonce) = (&session.challenge, random.token());
+        let answer =
+            DigestCredentials::answer(challenge, username, secret, protected, &cnonce, session.count)?;
+        Some((header, answer.text()))
     }
 
     /// A success may bring the next nonce (RFC 7616 §3.5).

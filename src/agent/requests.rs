@@ -25,6 +25,17 @@ pub(super) enum Owner {
     Watcher(super::audience::Package, crate::event::watchers::WatcherId),
 }
 
+impl Owner {
+    /// Whether it goes to whoever watches, and a stranger may answer it.
+    const fn is_watcher(self) -> bool {
+        match self {
+            #[cfg(feature = "full")]
+            Self::Watcher(..) => true,
+            Self::Publication | Self::Registration | Self::Subscription(_) | Self::Letter => false,
+        }
+    }
+}
+
 /// A request in an open transaction.
 #[derive(Debug)]
 pub(super) struct Job {
@@ -75,30 +86,27 @@ impl Agent {
         self.send(Owner::Letter, request, Attempt::default(), now);
     }
 
+    /// `watcher` is the host of a watcher that may want proof of who sends it.
     #[cfg(feature = "full")]
     pub(super) fn send_notify(
         &mut self,
         package: super::audience::Package,
         id: crate::event::watchers::WatcherId,
         request: Message,
+        watcher: Option<String>,
         now: Instant,
     ) {
-        self.send(Owner::Watcher(package, id), request, Attempt::default(), now);
+        self.send(Owner::Watcher(package, id), request, Attempt::of_notify(watcher), now);
     }
 
     /// Puts on what every request has, and opens its transaction.
-    fn send(&mut self, owner: Owner, mut request: Message, attempt: Attempt, now: Instant) {
+    #[cfg_attr(not(feature = "full"), allow(unused_mut))]
+    fn send(&mut self, owner: Owner, mut request: Message, mut attempt: Attempt, now: Instant) {
         // A dialog has a route set of its own, even if that is empty (RFC 3261 §12.1).
         if !self.config.route.is_empty() && request.to().is_ok_and(|to| to.tag().is_none()) {
             request.set(Name::Route, self.config.route.clone());
         }
-        let forms_dialog = match owner {
-            Owner::Subscription(_) => true,
-            #[cfg(feature = "full")]
-            Owner::Watcher(..) => true,
-            Owner::Publication | Owner::Registration | Owner::Letter => false,
-        };
-        if forms_dialog {
+        if matches!(owner, Owner::Subscription(_)) || owner.is_watcher() {
             let mut contact = self.gruu(now).map_or_else(|| self.contact.text(), str::to_owned);
             // Who is asked over TLS is to answer over TLS (RFC 3261 §8.1.1.8).
             let secure = request.request_uri().is_some_and(Uri::is_secure)
@@ -113,7 +121,13 @@ impl Agent {
         if !self.config.user_agent.is_empty() {
             request.set(Name::UserAgent, self.config.user_agent.clone());
         }
-        self.authentication.authorize(&mut request, &mut self.random);
+        match owner {
+            #[cfg(feature = "full")]
+            Owner::Watcher(..) => self.authentication.prove(&mut request, &mut attempt, &mut self.random),
+            Owner::Publication | Owner::Registration | Owner::Subscription(_) | Owner::Letter => {
+                self.authentication.authorize(&mut request, &mut self.random);
+            }
+        }
         self.session.changed = true;
         if owner == Owner::Registration {
             self.session.register = Some(request.clone());
@@ -141,20 +155,31 @@ impl Agent {
     pub(super) fn handle_final(&mut self, mut job: Job, response: &Message, now: Instant) {
         self.session.changed = true;
         match response.status() {
-            Some(401 | 407) if !self.is_outdated(&job) => {
-                match self.authentication.handle_challenge(&job.request, response, &mut job.attempt, now) {
-                    Verdict::Retry => self.retry(job, now),
-                    Verdict::Ask { challenge, algorithms, refused } => {
-                        self.park(job, response, challenge, algorithms, refused, now);
-                    }
-                    Verdict::GiveUp(code) => self.refuse(job, response, Some(code), now),
+            Some(401 | 407) if !self.is_outdated(&job) => match self.judge(&mut job, response, now) {
+                Verdict::Retry => self.retry(job, now),
+                Verdict::Ask { challenge, algorithms, refused } => {
+                    self.park(job, response, challenge, algorithms, refused, now);
                 }
-            }
+                Verdict::GiveUp(code) => self.refuse(job, response, Some(code), now),
+            },
             Some(200..=299) => {
-                self.authentication.handle_success(response);
+                if !job.owner.is_watcher() {
+                    self.authentication.handle_success(response);
+                }
                 self.refuse(job, response, None, now);
             }
             Some(_) | None => self.refuse(job, response, None, now),
+        }
+    }
+
+    /// What to do about a 401 or 407.
+    fn judge(&mut self, job: &mut Job, response: &Message, now: Instant) -> Verdict {
+        match job.owner {
+            #[cfg(feature = "full")]
+            Owner::Watcher(package, id) => self.judge_notify(package, id, response, &mut job.attempt),
+            Owner::Publication | Owner::Registration | Owner::Subscription(_) | Owner::Letter => {
+                self.authentication.handle_challenge(&job.request, response, &mut job.attempt, now)
+            }
         }
     }
 
@@ -175,7 +200,7 @@ impl Agent {
             }
             Owner::Letter => self.session.next(job.request.call_id()),
             #[cfg(feature = "full")]
-            Owner::Watcher(package, id) => self.renotify(package, id, &job.request),
+            Owner::Watcher(package, id) => self.renotify(package, id, &job.request, now),
         };
         if let Some(next) = next {
             self.send(job.owner, next, job.attempt, now);

@@ -111,9 +111,10 @@ impl Notifier {
         Ok(())
     }
 
-    /// The number for another try of the last NOTIFY.
-    pub const fn next_sequence(&mut self) -> u32 {
-        self.dialog.next_sequence()
+    /// The CSeq number of the last NOTIFY.
+    #[must_use]
+    pub const fn sequence(&self) -> u32 {
+        self.dialog.local_sequence()
     }
 
     /// When it ends unless it is renewed.

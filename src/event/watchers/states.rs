@@ -289,10 +289,15 @@ impl Watchers {
         Some(self.notice(id, next?, None))
     }
 
-    /// The number for another try of the last NOTIFY to `id`.
-    pub fn next_sequence(&mut self, id: WatcherId) -> Option<u32> {
+    /// The NOTIFY with this CSeq number was challenged: what is to be told instead of it. `None` if something newer was
+    /// told since.
+    pub fn again(&mut self, id: WatcherId, number: u32) -> Option<Notice> {
         let usage = self.all.get_mut(&id)?.usage.as_mut()?;
-        Some(usage.notifier.next_sequence())
+        if usage.notifier.sequence() != number {
+            return None;
+        }
+        usage.partial.handle_disconnected();
+        Some(self.notice(id, Next::Whole, None))
     }
 
     /// Ends all subscriptions (RFC 6665 §4.1.3): `deactivated`, `probation` or `noresource`.

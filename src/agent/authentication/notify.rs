@@ -1,0 +1,80 @@
+//! Answers challenges to NOTIFYs. These go to whoever watches, and a stranger may refuse one with any challenge: so no
+//! NOTIFY has credentials that nobody has asked for, none has a token, and a challenge to one leaves nothing behind
+//! (RFC 3856 §9.3, §9.4).
+
+use super::{Asker, Attempt, Authentication, Credentials, Session, algorithm, fits};
+use crate::random::Random;
+use crate::sip::auth::{Challenge, Qop};
+use crate::sip::{Message, Uri};
+
+impl Attempt {
+    /// Of a NOTIFY to somebody who may want proof of who sends it, at this host; `None`: who may not.
+    pub(in crate::agent) fn of_notify(watcher: Option<String>) -> Self {
+        Self { watcher, ..Self::default() }
+    }
+
+    /// The host of the watcher, if it may want proof.
+    pub(in crate::agent) fn watcher(&self) -> Option<&str> {
+        self.watcher.as_deref()
+    }
+}
+
+impl Authentication {
+    /// Whether a NOTIFY that was refused with 401 or 407 is to be sent again: [`Self::prove`] then puts the answer on it.
+    /// A watcher, known to be at the host `watcher`, and a proxy are answered once each.
+    pub(in crate::agent) fn handle_notify_challenge(
+        &self,
+        response: &Message,
+        watcher: Option<&str>,
+        attempt: &mut Attempt,
+    ) -> bool {
+        let asker = if response.status() == Some(407) { Asker::Proxy } else { Asker::Server };
+        if attempt.proofs.iter().any(|proof| proof.asker == asker) {
+            return false;
+        }
+        let may_answer = |challenge: &Challenge| match asker {
+            Asker::Server => self.may_prove_to(watcher, challenge),
+            Asker::Proxy => self.has_met(challenge),
+        };
+        let has_answer = |challenge: &Challenge| {
+            self.user(&challenge.realm).is_some_and(|(_, secret)| fits(secret, challenge))
+        };
+        let challenges = response.challenges(&asker.challenge_header());
+        let is_digest = |challenge: &Challenge| algorithm(challenge).is_some();
+        let found = challenges.into_iter().find(|c| is_digest(c) && may_answer(c) && has_answer(c));
+        let Some(mut challenge) = found else { return false };
+        if asker == Asker::Server {
+            challenge.qop = vec![Qop::AuthInt];
+        }
+        attempt.proofs.push(Session { asker, challenge, count: 0 });
+        true
+    }
+
+    /// A watcher gets what covers the document too, and is good in its own domain alone. The application is not asked.
+    fn may_prove_to(&self, watcher: Option<&str>, challenge: &Challenge) -> bool {
+        matches!(self.credentials, Credentials::Fixed { .. })
+            && watcher.is_some_and(|host| host.eq_ignore_ascii_case(&challenge.realm))
+            && challenge.qop.contains(&Qop::AuthInt)
+    }
+
+    /// A watcher can send 407 as well: what is answered is a proxy that has challenged the user's own requests, with no
+    /// weaker algorithm, and with a nonce of ours in the answer.
+    fn has_met(&self, challenge: &Challenge) -> bool {
+        let is_same = |session: &Session| {
+            session.asker == Asker::Proxy
+                && session.challenge.realm == challenge.realm
+                && algorithm(&session.challenge) == algorithm(challenge)
+        };
+        !challenge.qop.is_empty() && self.sessions.iter().any(is_same)
+    }
+
+    /// Puts the answers to the challenges of this NOTIFY on it, and nothing else.
+    pub(in crate::agent) fn prove(&self, notify: &mut Message, attempt: &mut Attempt, random: &mut Random) {
+        let Some(uri) = notify.request_uri().map(Uri::text) else { return };
+        for proof in &mut attempt.proofs {
+            if let Some((name, row)) = self.row(proof, notify, &uri, random) {
+                notify.push(name, row);
+            }
+        }
+    }
+}
