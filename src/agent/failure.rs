@@ -110,7 +110,7 @@ failures! {
     Rejected "rejected" Server
         "The presentity does not want to be watched.";
     UnsupportedEvent "unsupported-event" Server
-        "The server does not support presence for this address (405, 489 or 501).";
+        "The server has not what was asked for, presence or another package, at this address (405, 489 or 501).";
     NoNotify "no-notify" Server
         "The server accepted the subscription and then sent no NOTIFY within 32 seconds.";
     Expired "expired" Network

@@ -4,7 +4,7 @@
  * Importing this module has no side effects and is harmless outside a browser; `define.ts` registers the element.
  * What came over the wire reaches the page only as text, and a status is never told by colour alone.
  */
-import type { Agent, PresenceState, Status } from "./types.js";
+import type { Agent, Package, PresenceState, Status } from "./types.js";
 
 /** The words of the element. `{time}` stands for the time. */
 export interface PresenceWords extends Record<Status, string> {
@@ -236,8 +236,9 @@ export class SipPresenceElement extends Base {
   #begin(turn: number): void {
     const agent = this.#agent ?? shared;
     const uri = this.getAttribute("uri")?.trim() ?? "";
-    const options = this.getAttribute("package") === "dialog" ? { package: "dialog" } as const : {};
-    const source = [agent, uri, options.package];
+    const wanted = this.getAttribute("package");
+    const options = wanted === null ? {} : { package: wanted as Package };
+    const source = [agent, uri, wanted];
     if (source.some((part, at) => part !== this.#source[at])) {
       this.#source = source;
       this.#state = undefined;

@@ -20,7 +20,7 @@ export class PresenceError extends Error implements Failure {
 
 const LOCAL = {
   "module": ["library",
-    "The WebAssembly module could not be loaded. Check that sip-presence.wasm is served, and the page's CSP "
+    "The WebAssembly module could not be loaded. Check that the file in `reason` is served, and the page's CSP "
     + "(script-src 'wasm-unsafe-eval'); or import sip-presence/inline, or set the option `wasm`."],
   "bad-address": ["application", "This is not a SIP address that can be used, such as sip:bob@example.com."],
   "no-credentials": ["application", "The function `credentials` failed; `reason` says how."],

@@ -42,6 +42,7 @@ function checkUrl(name: string, url: unknown, plain: string, example: string, al
   if (parsed.protocol !== secure && !allowInsecure && !LOOPBACK.test(parsed.hostname)) {
     wrong(`${name}: ${parsed.href} would send everything in the clear; use ${secure}, or set allowInsecure`);
   }
+  if (plain === "http" && /[?#]/.test(parsed.href)) wrong(`${name}: give a URL without "?" and "#"`);
   return parsed.href;
 }
 
@@ -85,18 +86,24 @@ function checkRoute(route: AgentOptions["route"] = []): string {
 }
 
 /** Rates as parameters of the Event header, each above the one before, with at most ten decimals (RFC 6446 §5.1, §8). */
+function inverse(seconds: unknown): unknown {
+  return typeof seconds === "number" ? 1 / seconds : seconds;
+}
+
 function checkRates(rates: Rates = {}): string {
+  if (typeof rates !== "object" || rates === null) wrong("rates: give an object");
   checkNames(rates, "minInterval maxInterval adaptiveMinRate");
   const { minInterval, maxInterval, adaptiveMinRate } = rates;
   let text = "";
   let last = 0;
   for (const [name, rate] of [
-    ["min-rate", maxInterval && 1 / maxInterval],
+    ["min-rate", inverse(maxInterval)],
     ["adaptive-min-rate", adaptiveMinRate],
-    ["max-rate", minInterval && 1 / minInterval],
+    ["max-rate", inverse(minInterval)],
   ] as const) {
     if (rate === undefined) continue;
-    const digits = Number(rate).toFixed(10);
+    if (typeof rate !== "number") wrong("rates: give numbers");
+    const digits = rate.toFixed(10);
     if (!(Number(digits) > last && Number(digits) < 100)) {
       wrong("rates: give numbers above 0 with minInterval < 1 / adaptiveMinRate < maxInterval, in seconds");
     }
@@ -142,6 +149,9 @@ function checkNames(given: object, known: string): void {
 export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance"> {
   if (typeof options !== "object" || options === null) wrong("createAgent takes an object with server and aor");
   checkNames(options, OPTIONS);
+  for (const name of ["register", "full", "allowInsecure"] as const) {
+    if (!["boolean", "undefined"].includes(typeof options[name])) wrong(`${name}: give true or false`);
+  }
   const servers = [options.server].flat().map((url) => checkUrl("server", url, "ws", "sip.example.com/ws", options.allowInsecure === true));
   if (servers.length === 0) wrong("server: give at least one WebSocket URL");
   if (typeof options.aor !== "string" || !OWN_ADDRESS.test(options.aor)) {

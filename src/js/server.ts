@@ -123,6 +123,9 @@ let loaded = false;
  * @throws TypeError that names the field of the configuration which cannot be used; the error of `listen`.
  */
 export async function startServer(options: ServerOptions): Promise<PresenceServer> {
+  if (typeof options !== "object" || options === null) throw new TypeError("sip-presence: startServer takes an object with domain and users");
+  if (options.path !== undefined && !/^\/[^?#]*$/.test(String(options.path))) throw new TypeError("sip-presence: path: begin it with /");
+  if (options.onEvent !== undefined && typeof options.onEvent !== "function") throw new TypeError("sip-presence: onEvent: give a function");
   const { host = "127.0.0.1", port = 0, path = "/ws", server, onEvent, ...config } = options;
   if (!loaded) {
     initSync({ module: readFileSync(new URL("./sip-presence-server.wasm", import.meta.url)) });
@@ -188,7 +191,9 @@ class Connections {
     try {
       this.#core = new ServerCore(JSON.stringify(config), host as never, randomBytes(32));
     } catch (error) {
-      throw new TypeError(`sip-presence: ${String(error)}`);
+      // Of the text that was made for the core; nobody else has it.
+      const where = / at line \d+ column \d+$/;
+      throw new TypeError(`sip-presence: ${String(error).replace(where, "")}`);
     }
     // One byte more, so that the core sees a message that is too large and can say so.
     const maxPayload = Math.max(config.limits?.message ?? DEFAULT_MESSAGE, DEFAULT_MESSAGE) * 2;

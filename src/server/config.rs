@@ -250,7 +250,15 @@ impl Config {
         if self.algorithms().is_empty() {
             return error("algorithms: give at least one of \"SHA-512-256\", \"SHA-256\", \"MD5\"");
         }
+        if self.users.is_empty() {
+            return error("users: give at least one");
+        }
         for (name, user) in &self.users {
+            if name.is_empty() || name.contains([':', '@', '"']) {
+                return Err(ConfigError(
+                    ["users: \"", name, "\" is no user name: give what stands before the @"].concat(),
+                ));
+            }
             self.check_user(name, user)?;
         }
         if self.nonce_lifetime == 0 {

@@ -61,6 +61,10 @@ test("a misspelt option is a TypeError, and each option that has a type is none"
   const agent = openAgent(t, server, "alice");
   assert.throws(() => createAgent(options({ expire: 60 })), { name: "TypeError", message: /expire: there is no such option; give .*expires/ });
   assert.throws(() => createAgent(options({ rates: { minIntervall: 5 } })), { name: "TypeError", message: /minIntervall/ });
+  for (const [wrong, name] of [[{ rates: 5 }, /rates/], [{ rates: { minInterval: "5" } }, /rates/], [{ full: "yes" }, /full/], [{ register: 1 }, /register/]]) {
+    assert.throws(() => createAgent(options(wrong)), { name: "TypeError", message: name });
+  }
+  assert.throws(() => createAgent(options({ xcapRoot: "https://xcap.example.test/root?x=1" })), { name: "TypeError", message: /xcapRoot: .*"\?"/ });
   assert.throws(() => agent.publish({ status: "busy", activity: "meeting" }), { name: "TypeError", message: /activity: .*activities/ });
   const types = await readFile(new URL("../../src/js/types.ts", import.meta.url), "utf8");
   const declared = (name) => [.../readonly (\w+)\??:/g[Symbol.matchAll](new RegExp(`interface ${name} \\{\n(.*?)\n\\}`, "s").exec(types)[1])].map(([, word]) => word);
@@ -74,7 +78,7 @@ test("rates and a route are on the wire as their standards write them", async (t
     [undefined, "presence"],
     [{ minInterval: 20 }, "presence;max-rate=0.05"],
     [{ maxInterval: 3e9 }, "presence;min-rate=0.0000000003"],
-    [{ minInterval: 0.1, maxInterval: 3, adaptiveMinRate: "1.25" }, "presence;min-rate=0.3333333333;adaptive-min-rate=1.25;max-rate=10"],
+    [{ minInterval: 0.1, maxInterval: 3, adaptiveMinRate: 1.25 }, "presence;min-rate=0.3333333333;adaptive-min-rate=1.25;max-rate=10"],
   ]) {
     const agent = openAgent(t, server, "alice", { rates, route: ["sip:a.example.test;lr", "sip:b.example.test;transport=ws;lr"] });
     const sent = event(agent, "trace", { accept: ({ detail }) => detail.text.startsWith("SUBSCRIBE") });

@@ -41,7 +41,8 @@ test("a wrong configuration is a TypeError that names the field", async () => {
     [{ users: { alice: { ha1: { MD5: "secret" } } } }, /users\.alice\.ha1: this is no hash of MD5/],
     [{ users: { alice: { ha1: { MD5: "0".repeat(32) } } }, algorithms: ["SHA-256"] }, /users\.alice\.ha1: give a hash for one of/],
     [{ rules: { watchers: [{ watcher: "nobody", decision: "allow" }] } }, /rules: there is no user "nobody"/],
-    [{ nonceLifetime: 0 }, /nonceLifetime/],
+    [{ nonceLifetime: 0 }, /nonceLifetime/], [{ users: {} }, /users: give at least one/], [{ users: { "sip:a@b": "x" } }, /no user name/],
+    [{ path: "ws" }, /path/], [{ onEvent: 5 }, /onEvent/], [{ minExpires: "many" }, /minExpires: (?!.*line)/],
   ];
   for (const [change, message] of wrong) {
     await assert.rejects(startServer({ ...config, ...change }), (error) => error instanceof TypeError && message.test(error.message), JSON.stringify(change));
