@@ -139,7 +139,7 @@ impl Run {
                 assert!((outcome.status == 204) == outcome.notifies.is_empty() || may_wait);
                 dialog.over |= outcome.status == 204 && expires == 0;
             }
-            // A NOTIFY has failed, or the end was not told for lack of a connection.
+            // A NOTIFY has failed, or its time was over while there was no connection.
             481 => dialog.over = true,
             other => panic!("{other}"),
         }

@@ -81,6 +81,14 @@ impl Audience {
     }
 }
 
+/// The last NOTIFY of a subscription that has ended while there was no connection; see [`Agent::may_want_proof`] too.
+struct Late {
+    package: Package,
+    id: WatcherId,
+    notify: Message,
+    watcher: Option<String>,
+}
+
 /// The presence agent of a page.
 pub(super) struct Presentity {
     audience: Audience,
@@ -96,6 +104,8 @@ pub(super) struct Presentity {
     /// Answers that came when the watcher was gone: for its next SUBSCRIBE.
     answers: LiteMap<String, Decision>,
     questions: Vec<Question>,
+    /// Last NOTIFYs that wait for a connection.
+    late: Vec<Late>,
     /// What the application was told last of who watches is not true any more.
     changed: bool,
     listened_to: bool,
@@ -117,6 +127,7 @@ impl Presentity {
             polite: LiteMap::new(),
             answers: LiteMap::new(),
             questions: Vec::new(),
+            late: Vec::new(),
             changed: false,
             listened_to: false,
             offline_since: now,
@@ -188,9 +199,9 @@ impl Agent {
 
     /// Ends all subscriptions: the watchers may look for another presence agent (RFC 6665 §4.1.3).
     pub(super) fn leave_watchers(&mut self, now: Instant) {
+        self.refuse_held(now);
         for package in [Package::Presence, Package::Winfo] {
             let Some(presentity) = &mut self.presentity else { return };
-            presentity.questions.clear();
             let notices = presentity.set(package).end(&Reason::Deactivated, None);
             self.tell_watchers(package, &notices, None, now);
             self.share_news(now);
@@ -213,6 +224,10 @@ impl Agent {
 
     /// The connection is back.
     pub(super) fn regain_watchers(&mut self, now: Instant) {
+        let late = self.presentity.as_mut().map(|presentity| core::mem::take(&mut presentity.late));
+        for Late { package, id, notify, watcher } in late.into_iter().flatten() {
+            self.send_notify(package, id, notify, watcher, now);
+        }
         for package in [Package::Presence, Package::Winfo] {
             let Some(presentity) = &mut self.presentity else { return };
             let notices = presentity.set(package).handle_connected();
@@ -228,9 +243,14 @@ impl Agent {
         subscribe: Option<&Message>,
         now: Instant,
     ) {
+        let online = self.link.is_online();
         for notice in notices {
+            // Whoever still watches is told what is true when the connection is back.
+            if !online && notice.end.is_none() {
+                self.miss_notify(package, notice.id);
+                continue;
+            }
             let document = self.document(package, notice, now);
-            let online = self.link.is_online();
             let watcher = self.may_want_proof(package, notice.id);
             let Some(presentity) = &mut self.presentity else { return };
             let Some((_, mut notify)) = presentity.set(package).tell(notice, document, subscribe, now) else {
@@ -239,11 +259,12 @@ impl Agent {
             if package == Package::Winfo && notice.end.is_some() {
                 presentity.tables.remove(&notice.id);
             }
+            notify.push(Name::AllowEvents, EVENTS);
+            let expired = matches!(notice.end, Some((Reason::Timeout, _)));
             if online {
-                notify.push(Name::AllowEvents, EVENTS);
                 self.send_notify(package, notice.id, notify, watcher, now);
-            } else {
-                presentity.set(package).miss(notice.id);
+            } else if !expired && presentity.late.len() < presentity.audience.limits.watchers {
+                presentity.late.push(Late { package, id: notice.id, notify, watcher });
             }
         }
     }

@@ -125,7 +125,10 @@ impl Notifier {
 
     /// The watcher wants to hear of no change for a while (Retry-After).
     pub fn hold(&mut self, span: Duration, now: Instant) {
-        self.held_until = Some(now + span);
+        let until = now + span;
+        self.held_until = Some(until);
+        self.due_at = self.due_at.map(|at| at.max(until));
+        self.again_at = self.again_at.map(|at| at.max(until));
     }
 
     /// The policy changed its mind. Returns whether the watcher is to be told.

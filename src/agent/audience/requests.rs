@@ -125,6 +125,9 @@ impl Agent {
         if !self.is_for_us(uri, now) {
             return Err(404);
         }
+        if self.is_closing() {
+            return Err(480);
+        }
         let (identity, package, _) = self.check(request, now)?;
         let is_own = identity.uri == self.config.aor.canonical();
         let presentity = self.presentity.as_mut().ok_or(404_u16)?;
@@ -137,11 +140,21 @@ impl Agent {
                 .policies
                 .get(&identity.uri)
                 .copied()
-                .or_else(|| presentity.answers.remove(&identity.uri)),
+                .or_else(|| presentity.answers.get(&identity.uri).copied()),
         };
         let asked = presentity.questions.iter().any(|question| question.uri == identity.uri);
         match decision {
-            Some(decision) => self.admit(request, package, identity, decision, now),
+            Some(decision) => {
+                let uri = identity.uri.clone();
+                let result = self.admit(request, package, identity, decision, now);
+                // An answer that came late counts once; a request that could not be served has not used it up.
+                if let Some(presentity) =
+                    self.presentity.as_mut().filter(|_| matches!(result, Ok(()) | Err(403)))
+                {
+                    presentity.answers.remove(&uri);
+                }
+                result
+            }
             None if asked => self.admit(request, package, identity, Decision::Confirm, now),
             None => self.ask_about(request, identity, now),
         }
@@ -190,6 +203,17 @@ impl Agent {
             self.tell_watchers(Package::Presence, &notices, None, now);
         }
         self.run(now);
+    }
+
+    /// The page goes away: whoever it is asked about right now is not taken. What is answered to the questions counts for
+    /// their next requests.
+    pub(super) fn refuse_held(&mut self, now: Instant) {
+        let questions = self.presentity.iter_mut().flat_map(|presentity| &mut presentity.questions);
+        let held: Vec<Message> =
+            questions.filter_map(|question| question.held.take()).map(|(request, _, _)| request).collect();
+        for request in held {
+            self.refuse_subscribe(&request, 480, now);
+        }
     }
 
     /// Nobody has answered at once.
