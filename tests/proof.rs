@@ -29,9 +29,14 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let mut page = Page::online_with(|config| {
-            config.notifiers.insert("bob".to_owned(), Secret::Password("shared".to_owned()));
-        });
+        Self::with(&["bob"])
+    }
+
+    /// All of `notifiers` have the same secret.
+    fn with(notifiers: &[&str]) -> Self {
+        let secret = |name: &&str| ((*name).to_owned(), Secret::Password("shared".to_owned()));
+        let mut page =
+            Page::online_with(|config| config.notifiers = Some(notifiers.iter().map(secret).collect()));
         let id = page.watch(BOB);
         let subscribe = page.next_sent();
         page.accept(&subscribe, 3600);
@@ -102,6 +107,14 @@ fn who_shares_the_secret_is_believed() {
     assert_eq!(scene.status(), Status::Available);
     assert_eq!(scene.page.view(scene.id).subscription.state, Watching::Active);
     assert!(scene.page.failures().is_empty());
+}
+
+#[test]
+fn a_list_of_nobody_lets_nobody_notify() {
+    // 3856-9.4-e
+    let mut scene = Scene::with(&[]);
+    assert_eq!(scene.prove(&document(1, "open"), "bob", "shared"), 401);
+    assert_eq!(scene.status(), Status::Unknown);
 }
 
 #[test]

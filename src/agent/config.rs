@@ -53,10 +53,10 @@ pub struct Config {
     pub audience: Option<super::Audience>,
     /// How large a SIP message may be.
     pub limits: Limits,
-    /// Who may notify, where that has to be proved: the secrets of presence agents by user name. Nothing has to be
-    /// proved if there are none.
+    /// Who may notify, where that has to be proved: the secrets of presence agents by user name. `None`: nothing has
+    /// to be proved; a list that is empty: nobody may notify.
     #[cfg(feature = "full")]
-    pub notifiers: LiteMap<String, Secret>,
+    pub notifiers: Option<LiteMap<String, Secret>>,
     /// How large a presence document may be.
     pub document_limits: pidf::Limits,
 }
@@ -87,7 +87,7 @@ impl Config {
             audience: None,
             limits: Limits::default(),
             #[cfg(feature = "full")]
-            notifiers: LiteMap::new(),
+            notifiers: None,
             document_limits: pidf::Limits::default(),
         }
     }

@@ -13,7 +13,7 @@ const LIFETIME: Duration = Duration::from_secs(300);
 
 /// What checks notifiers, if they have to prove something.
 pub(super) fn verifier(config: &Config, random: &mut Random) -> Option<Verifier> {
-    (!config.notifiers.is_empty()).then(|| {
+    config.notifiers.is_some().then(|| {
         let secret = [random.token(), random.token()].concat();
         let algorithms = vec![Algorithm::Sha256, Algorithm::Md5];
         Verifier::new(config.aor.host.clone(), secret, algorithms, LIFETIME).with_integrity()
@@ -27,7 +27,7 @@ impl Agent {
         let Some(verifier) = &mut self.verifier else { return true };
         let known = &self.config.notifiers;
         let target = notify.request_uri().map(|uri| uri.host.clone()).unwrap_or_default();
-        let secret_of = |name: &str| known.get(name).cloned();
+        let secret_of = |name: &str| known.as_ref()?.get(name).cloned();
         let is_target = |uri: &Uri| uri.host.eq_ignore_ascii_case(&target);
         let Err(denied) = verifier.verify(notify, &secret_of, &is_target, now) else { return true };
         let rows = verifier.challenges(denied == Denied::Stale, &self.random.token(), now);

@@ -285,9 +285,9 @@ impl Agent {
                 }
                 let document = watch.documents.read(subject, message, limits, now);
                 #[cfg(feature = "full")]
-                let document = document.and_then(|read| match self.config.notifiers.is_empty() {
-                    true => Ok(read),
-                    false => watch.fresh(read),
+                let document = document.and_then(|read| match self.config.notifiers.is_some() {
+                    true => watch.fresh(read),
+                    false => Ok(read),
                 });
                 let cause = if !watch.known {
                     Cause::Initial

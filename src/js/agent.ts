@@ -140,7 +140,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     this.#hasPolicies = (options.authorize ?? options.xcapRoot) !== undefined;
     this.#taken = takeSession(this.#options.aor);
     const loaded = load(options.wasm).then(async ({ Core, attach }) => {
-      if (this.#hasPolicies || options.notifiers !== undefined) {
+      if (this.#hasPolicies) {
         this.#audience = attach?.(options, {
           core: () => this.#core, dispatch: this.#dispatch.bind(this), guard, ask: (challenge) => this.#ask(challenge), signal: this.#ended.signal,
         });
@@ -152,7 +152,7 @@ export class PresenceAgent extends EventTarget implements Agent {
       if (this.#failure !== undefined) return;
       this.#session = session;
       const seed = crypto.getRandomValues(new Uint8Array(32));
-      const options = { ...this.#options, instance: session.instance, ...this.#audience?.fields };
+      const options = { ...this.#options, instance: session.instance };
       const core = new Core(toFields(options), { ...this.#host(), ...this.#audience?.host }, seed);
       this.#core = new Proxy(core, {
         get: (target, name) => {

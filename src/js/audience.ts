@@ -5,7 +5,7 @@
 import type { Attach, Core } from "./core.js";
 import { audienceFailure, PresenceError } from "./failure.js";
 import { Record } from "./record.js";
-import type { AgentOptions, Failure, Policies, Policy, PolicyStore, Secrets, Watcher } from "./types.js";
+import type { Failure, Policies, Policy, PolicyStore, Watcher } from "./types.js";
 import { openXcap } from "./xcap.js";
 
 // The order is that of src/wasm/audience.rs.
@@ -29,18 +29,6 @@ function browserStore(aor: string): PolicyStore & { readonly key: string } {
     },
     save: (policies) => storage?.setItem(key, JSON.stringify(policies)),
   };
-}
-
-/** Secrets by user name, in the form of the core. */
-function secrets(given: Secrets = {}): readonly string[] {
-  return Object.entries(given).flatMap(([name, secret]) => (typeof secret === "string"
-    ? [`${name.normalize()}: ${secret.normalize()}`]
-    : Object.entries(secret.ha1).map(([algorithm, hash]) => `${name.normalize()}:${algorithm} ${hash}`)));
-}
-
-/** How watchers are known, in the form of the core. */
-function identities({ identities: given }: AgentOptions): readonly string[] {
-  return typeof given === "string" ? [given] : ["", ...secrets(given)];
 }
 
 /** Adds what only a presence agent needs to an agent with these options. */
@@ -79,7 +67,6 @@ export const attach: Attach = (options, { core, dispatch, guard, ask, signal }) 
   };
 
   return {
-    fields: { identities: authorize === undefined ? [] : identities(options), notifiers: secrets(options.notifiers) },
     host: {
       authorize: (question, words, text) => {
         const record = new Record(words, text);

@@ -34,10 +34,10 @@ export interface CoreOptions extends CoreCredentials {
   readonly window: number;
   readonly listServer: string | undefined;
   readonly userAgent: string;
-  /** How watchers are known: a word, or `name:kind secret` for each; none if nobody may watch. */
-  readonly identities?: readonly string[];
-  /** `name:kind secret` for each presence agent; none if nobody has to prove anything. */
-  readonly notifiers?: readonly string[];
+  /** How watchers are known: a word, or an empty text and `name:kind secret` for each; none if nobody may watch. */
+  readonly identities: readonly string[];
+  /** An empty text and `name:kind secret` for each presence agent; none if nobody has to prove anything. */
+  readonly notifiers: readonly string[] | undefined;
 }
 
 /** What is to be published. */
@@ -115,7 +115,6 @@ export interface Seam {
 
 /** What is added to an agent that is a presence agent, or whose server has rules: `audience.ts`. */
 export interface Audience {
-  readonly fields: Pick<CoreOptions, "identities" | "notifiers">;
   readonly host: Pick<CoreHost, "authorize">;
   /** Does what has to be done before there is a core. */
   load(): Promise<void>;

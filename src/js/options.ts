@@ -1,7 +1,7 @@
 /** Checks what the application passes. A wrong argument throws a TypeError that names the argument and what to give. */
 import { type CoreCredentials, type CoreOptions, type CorePublication, Subject } from "./core.js";
 import { STATUSES } from "./record.js";
-import type { AgentOptions, AutoAwayOptions, Credentials, PublishOptions, Rates, WatchOptions } from "./types.js";
+import type { AgentOptions, AutoAwayOptions, Credentials, PublishOptions, Rates, Secrets, WatchOptions } from "./types.js";
 
 declare const VERSION: string;
 
@@ -10,6 +10,7 @@ const ADDRESS = /^(?:sips?|pres):[^@\s]+@[^@\s]+$/i;
 /** As the core reads it: user with escapes, host name or IP address, port, parameters. */
 const OWN_ADDRESS = /^sips?:(?:[\w.!~*'()&=+$,;?/:-]|%[\da-f]{2})+@(?:[a-z\d](?:[a-z\d.-]*[a-z\d])?\.?|\[[\da-f:.]+\])(?::\d{1,5})?(?:;[^\s?]*)?$/i;
 const LIST_SERVER = /^sips?:[^\s]+$/i;
+const USERNAME = /^[^:]+$/;
 const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[::1\])$/i;
 
 function wrong(text: string): never {
@@ -46,7 +47,26 @@ function checkUrl(name: string, url: unknown, plain: string, example: string, al
   return parsed.href;
 }
 
-/** Credentials in the form of the core; texts are composed (RFC 7616 §4). */
+/** A password or hashes in the form of the core; texts are composed (RFC 7616 §4). */
+function checkSecret(name: string, secret: string | { readonly ha1?: object } | undefined): string[] {
+  if (typeof secret === "string") return [` ${secret.normalize()}`];
+  const hashes = Object.entries(secret?.ha1 ?? {});
+  if (hashes.length === 0 || !hashes.every(([algorithm, hash]) => /^(?:MD5|SHA-256|SHA-512-256)$/i.test(algorithm) && hash && typeof hash === "string")) {
+    wrong(`${name}: give a password, or ha1 with a hash for MD5, SHA-256 or SHA-512-256`);
+  }
+  return hashes.map((pair) => pair.join(" "));
+}
+
+/** Secrets by user name in the form of the core, after an empty text, which says that there are some. */
+function checkSecrets(option: string, given: Secrets): string[] {
+  return ["", ...Object.entries(given).flatMap(([name, secret]) => {
+    const entry = `${option}: ${describe(name)}`;
+    if (!USERNAME.test(name) || !secret) wrong(`${entry}: give user names, without a colon, each with a secret`);
+    return checkSecret(entry, secret).map((one) => `${name.normalize()}:${one}`);
+  })];
+}
+
+/** Credentials in the form of the core. */
 export function checkCredentials(credentials: Credentials): CoreCredentials {
   if (typeof credentials !== "object" || credentials === null) wrong("credentials: give an object, or a function that gives one");
   if ("token" in credentials) {
@@ -56,17 +76,11 @@ export function checkCredentials(credentials: Credentials): CoreCredentials {
     return { username: "", secret: [`Bearer ${token}`] };
   }
   const { username } = credentials;
-  if (typeof username !== "string" || !/^[^:]+$/.test(username)) wrong("credentials: give a username, without a colon");
-  const name = username.normalize();
-  if ("password" in credentials) {
-    if (typeof credentials.password !== "string") wrong("credentials: the password must be a string");
-    return { username: name, secret: [` ${credentials.password.normalize()}`] };
-  }
-  if (typeof credentials.ha1 !== "object" || credentials.ha1 === null || Object.keys(credentials.ha1).length === 0) {
-    wrong("credentials: give a password, or ha1 with a hash for each algorithm");
-  }
-  if (!Object.values(credentials.ha1).every((hash) => typeof hash === "string")) wrong("credentials: each ha1 must be a string");
-  return { username: name, secret: Object.entries(credentials.ha1).map((pair) => pair.join(" ")) };
+  if (typeof username !== "string" || !USERNAME.test(username)) wrong("credentials: give a username, without a colon");
+  return {
+    username: username.normalize(),
+    secret: checkSecret("credentials", "password" in credentials ? credentials.password : credentials),
+  };
 }
 
 function checkNumber<T>(name: string, value: unknown, least: number, otherwise: T): number | T {
@@ -113,8 +127,9 @@ function checkRates(rates: Rates = {}): string {
   return text;
 }
 
-function checkAudience({ authorize, identities, policies }: AgentOptions): void {
-  if (authorize === undefined) return;
+/** How watchers are known, in the form of the core. */
+function checkAudience({ authorize, identities, policies }: AgentOptions): string[] {
+  if (authorize === undefined) return [];
   if (typeof authorize !== "function") wrong("authorize: give a function");
   const isTable = typeof identities === "object" && identities !== null;
   if (identities !== "asserted" && identities !== "from" && !isTable) {
@@ -123,6 +138,7 @@ function checkAudience({ authorize, identities, policies }: AgentOptions): void 
   if (policies !== undefined && (typeof policies?.load !== "function" || typeof policies.save !== "function")) {
     wrong("policies: give an object with the functions load and save");
   }
+  return typeof identities === "string" ? [identities] : checkSecrets("identities", identities);
 }
 
 /** Checks a policy. */
@@ -173,7 +189,6 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
   if (listServer !== undefined && !LIST_SERVER.test(listServer)) {
     wrong(`listServer: give an address such as "sip:rls@example.com", not ${describe(listServer)}`);
   }
-  checkAudience(options);
   const { notifiers } = options;
   if (notifiers !== undefined && (typeof notifiers !== "object" || notifiers === null || Object.keys(notifiers).length === 0)) {
     wrong("notifiers: give an object with the secret of each by user name");
@@ -194,6 +209,8 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
     linger,
     window,
     listServer,
+    identities: checkAudience(options),
+    notifiers: notifiers && checkSecrets("notifiers", notifiers),
     userAgent: `sip-presence/${VERSION}`,
   };
 }

@@ -86,6 +86,7 @@ pub(super) fn identify(audience: &mut Option<Audience>, value: &str) {
 }
 
 /// Adds the secret of somebody: `name:kind secret`, where the kind is empty for a password, else the algorithm of a hash.
+/// Nothing is added for what cannot be read, and for an empty text, which only says that there is a list.
 pub(super) fn learn(known: &mut LiteMap<String, Secret>, value: &str) {
     let Some((name, secret)) = value.split_once(':') else { return };
     let Some((kind, secret)) = secret.split_once(' ') else { return };

@@ -48,7 +48,7 @@ pub(super) fn config(text: &str) -> Result<Config, String> {
             #[cfg(feature = "full")]
             "identities" => super::audience::identify(&mut config.audience, value),
             #[cfg(feature = "full")]
-            "notifiers" => super::audience::learn(&mut config.notifiers, value),
+            "notifiers" => super::audience::learn(config.notifiers.get_or_insert_default(), value),
             "userAgent" => config.user_agent = value.to_owned(),
             _ => {}
         }

@@ -138,6 +138,20 @@ test("a page that closes says so", async (t) => {
 
 test("wrong options and arguments throw a TypeError that names them", async (t) => {
   for (const notifiers of [{}, "alice", null]) assert.throws(() => openAgent(t, server, "bob", { notifiers }), { name: "TypeError", message: /notifiers/ });
+  // A secret that cannot be used would be missing, and nobody would be asked for a proof.
+  for (const secrets of [
+    { "": "a" }, { "sip:pa@example.test": "a" }, { pa: "" }, { pa: undefined }, { pa: null }, { pa: 7 }, { pa: {} },
+    { pa: { ha1: {} } }, { pa: { ha1: "00" } }, { pa: { ha1: { SHA256: "00" } } }, { pa: { ha1: { "MD5-sess": "00" } } },
+    { pa: { ha1: { MD5: "" } } }, { pa: { ha1: { MD5: 7 } } }, { pa: { ha1: { MD5: "00", "SHA-3": "00" } } }, { alice: "a", pa: undefined },
+  ]) {
+    const [name] = Object.keys(secrets).slice(-1);
+    for (const [option, more] of [["notifiers", {}], ["identities", { authorize: () => "allow" }]]) {
+      assert.throws(() => openAgent(t, server, "bob", { ...more, [option]: secrets }), (error) =>
+        error instanceof TypeError && error.message.startsWith(`sip-presence: ${option}: "${name}": `), JSON.stringify(secrets));
+    }
+  }
+  const hashes = { MD5: "00", "sha-256": "00", "SHA-512-256": "00" };
+  openAgent(t, server, "bob", { authorize: () => "allow", notifiers: { pa: { ha1: hashes } }, identities: { "bob@example.test": { ha1: hashes }, eve: "e" } });
   const options = { server: server.url, aor: ALICE, webSocket: WebSocket };
   for (const [change, message] of [
     [{ authorize: "allow" }, /authorize/], [{ authorize: () => "allow" }, /identities/],

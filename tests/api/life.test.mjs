@@ -156,6 +156,7 @@ test("options that the core would refuse throw a TypeError that names them", () 
     [{ aor: "sip:alice@exa_mple..test!" }, /aor/], [{ aor: "sip:alice@[::zz]" }, /aor/], [{ aor: "sip:al<ice@example.test" }, /aor/],
     [{ aor: "sip:alice@example.test:port" }, /aor/], [{ displayName: 7 }, /displayName/], [{ credentials: null }, /credentials/],
     [{ credentials: "alice" }, /credentials/], [{ credentials: { username: "a", ha1: { MD5: 7 } } }, /ha1/],
+    [{ credentials: { username: "a", ha1: { SHA256: "00" } } }, /SHA-256/], [{ credentials: { username: "a", password: 7 } }, /password/],
   ];
   for (const [change, message] of wrong) {
     assert.throws(() => createAgent({ ...good, ...change }), (error) => error instanceof TypeError && message.test(error.message), JSON.stringify(change));
