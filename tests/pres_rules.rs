@@ -106,6 +106,49 @@ fn what_others_have_written_stays_byte_for_byte() {
 }
 
 #[test]
+fn a_rule_of_ours_that_somebody_has_changed_is_theirs() {
+    let expired = "<validity><from>2020-01-01T00:00:00Z</from><until>2020-01-02T00:00:00Z</until></validity>";
+    let text = edit("", BOB, Handling::Allow).unwrap();
+    for (before, after) in [
+        ("</conditions>", [expired, "</conditions>"].concat()),
+        ("</conditions>", "<sphere value=\"home\"/></conditions>".to_owned()),
+        ("<pr:provide-all-attributes/>", String::new()),
+        ("<pr:all-devices/>", "<pr:class>home</pr:class>".to_owned()),
+        ("<pr:all-devices/>", "<pr:all-devices><x/></pr:all-devices>".to_owned()),
+        ("<one id=", "<one xml:lang=\"de\" id=".to_owned()),
+        ("<identity>", "<identity><many domain=\"example.org\"/>".to_owned()),
+        ("<identity>", "<identity><one/>".to_owned()),
+        ("<identity>", "<identity><!-- a friend -->".to_owned()),
+        ("</rule>", "later</rule>".to_owned()),
+        (">allow<", ">polite-block<".to_owned()),
+    ] {
+        let changed = text.replace(before, &after);
+        let (head, tail) = changed.split_at(changed.rfind("</").unwrap());
+        let (old, handling) = (gives(&changed, BOB), gives(&changed, BOB).unwrap_or(Handling::Block));
+        let edited = edit(&changed, EVE, Handling::Allow).unwrap();
+        assert!(edited.starts_with(head) && edited.ends_with(tail), "{edited}");
+        assert_eq!((gives(&edited, EVE), gives(&edited, BOB)), (Some(Handling::Allow), old));
+        // An id stands once (RFC 4745 §5), and ours are known again.
+        assert_eq!(edited.matches("id=\"sip-presence-allow\"").count(), 1, "{edited}");
+        let again = edit(&edit(&edited, EVE, Handling::Block).unwrap(), EVE, Handling::Allow).unwrap();
+        assert_eq!(again, edited);
+        assert_eq!(edited.matches("id=\"sip-presence-allow-2\"").count(), 1, "{edited}");
+        if handling > Handling::Block {
+            let overruled = EditError::Overruled("sip-presence-allow".to_owned());
+            assert_eq!(edit(&changed, BOB, Handling::Block), Err(overruled));
+        }
+    }
+    // Written anew by a server, it is still ours.
+    let same = text
+        .replace("><", ">\n  <")
+        .replace(">allow<", "> allow\n<")
+        .replace("pr:", "p:")
+        .replace(":pr=", ":p=");
+    let edited = edit(&same, BOB, Handling::Block).unwrap();
+    assert_eq!((gives(&edited, BOB), edited.matches("<rule ").count()), (Some(Handling::Block), 1));
+}
+
+#[test]
 fn a_ruleset_without_rules_gets_an_end_tag() {
     for empty in [
         "<cp:ruleset xmlns:cp=\"urn:ietf:params:xml:ns:common-policy\"/>",
@@ -211,8 +254,24 @@ fn what_cannot_be_read_is_not_written_over() {
         ("<ruleset xmlns=\"urn:ietf:params:xml:ns:common-policy\">", DocumentError::Malformed),
         ("<ruleset xmlns=\"urn:ietf:params:xml:ns:common-policy\">a & b</ruleset>", DocumentError::Malformed),
         ("<!DOCTYPE a><ruleset xmlns=\"urn:ietf:params:xml:ns:common-policy\"/>", DocumentError::Entity),
+        (
+            "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><ruleset xmlns=\"urn:ietf:params:xml:ns:common-policy\"/>",
+            DocumentError::Encoding,
+        ),
+        (
+            "\u{feff} <?xml version='1.0'\nencoding = 'utf-16' ?><ruleset xmlns='urn:ietf:params:xml:ns:common-policy'/>",
+            DocumentError::Encoding,
+        ),
     ] {
         assert_eq!(edit(text, BOB, Handling::Allow), Err(EditError::Document(error)), "{text}");
+    }
+    for same in [
+        "<?xml version='1.0' encoding='utf-8'?>",
+        "<?xml version='1.0'?><?x encoding='a'?>",
+        "<?xml-x encoding='a'?>",
+    ] {
+        let text = [same, "<ruleset xmlns='urn:ietf:params:xml:ns:common-policy'/>"].concat();
+        assert_eq!(gives(&edit(&text, BOB, Handling::Allow).unwrap(), BOB), Some(Handling::Allow), "{same}");
     }
     let large = ruleset(&" ".repeat(1024 * 1024));
     assert_eq!(edit(&large, BOB, Handling::Allow), Err(EditError::Document(DocumentError::Limit("bytes"))));

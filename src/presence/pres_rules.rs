@@ -4,19 +4,20 @@
 //!   ruleset ──edit──> the same text, in which the rules of ours are replaced: one for each handling, with its watchers
 //! ```
 //!
-//! Our rules have ids that begin with [`OURS`]. What others have written stays as it is, byte for byte. Of all rules that
-//! hold for a watcher the one that gives most counts (RFC 4745 §10.2): nothing of ours can take away what another rule
-//! gives. May use: `xml`.
+//! Our rules have ids that begin with [`OURS`], and nothing in them that we would not write: one that somebody has changed
+//! is theirs. What others have written stays as it is, byte for byte. Of all rules that hold for a watcher the one that
+//! gives most counts (RFC 4745 §10.2): nothing of ours can take away what another rule gives. May use: `xml`, `decimal`.
 
 use super::DocumentError;
 use super::pidf::{Limits, read_time};
-use super::xml::{self, Element, push_attribute};
+use super::xml::{self, Attribute, Element, Node, push_attribute};
+use crate::decimal::{decimal, number};
 use crate::time::Instant;
 
 /// The media type (RFC 5025 §9).
 pub const AUTH_POLICY: &str = "application/auth-policy+xml";
 
-/// What the ids of our rules begin with; the token of the handling follows.
+/// What the ids of our rules begin with; the token of the handling follows, and a number where another rule has that id.
 pub const OURS: &str = "sip-presence-";
 
 const COMMON: &str = "urn:ietf:params:xml:ns:common-policy";
@@ -103,18 +104,20 @@ pub fn edit(text: &str, identity: &str, handling: Handling, now: Instant) -> Res
     let root = read(text)?;
     let place = |part: &str| part.as_ptr().addr().saturating_sub(text.as_ptr().addr());
     let mut members: [Vec<String>; 4] = Default::default();
+    let mut taken = Vec::new();
     let mut edited = String::with_capacity(text.len() + 1024);
     let mut copied = 0;
     for rule in rules(&root) {
         let id = rule.attribute("id").unwrap_or_default();
-        if let Some(own) = id.strip_prefix(OURS).and_then(Handling::from_token) {
-            let watchers = watchers(rule);
+        if let Some((own, watchers)) = own(rule, &id) {
             members[own as usize].extend(watchers.into_iter().filter(|watcher| !is_same(watcher, identity)));
             let start = place(rule.source);
             edited.push_str(text.get(copied..start).unwrap_or_default());
             copied = start + rule.source.len();
         } else if given(rule, identity, now).is_some_and(|given| given > handling) {
             return Err(EditError::Overruled(id));
+        } else {
+            taken.push(id);
         }
     }
     members[handling as usize].push(identity.to_owned());
@@ -129,7 +132,7 @@ pub fn edit(text: &str, identity: &str, handling: Handling, now: Instant) -> Res
         edited.push('>');
     }
     for (handling, members) in Handling::ALL.into_iter().zip(&members) {
-        push_rule(handling, members, &mut edited);
+        push_rule(&free_id(handling, &taken), handling, members, &mut edited);
     }
     if is_empty {
         let tag = root.source.get(1..).unwrap_or_default();
@@ -148,6 +151,9 @@ pub fn edit(text: &str, identity: &str, handling: Handling, now: Instant) -> Res
 
 /// Strictly: what is not understood is not written again.
 fn read(text: &str) -> Result<Element<'_>, DocumentError> {
+    if encoding(text).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("UTF-8")) {
+        return Err(DocumentError::Encoding);
+    }
     let mut warnings = Vec::new();
     let root = xml::read(text.as_bytes(), &LIMITS, &mut warnings)?;
     if !warnings.is_empty() {
@@ -157,6 +163,18 @@ fn read(text: &str) -> Result<Element<'_>, DocumentError> {
         return Err(DocumentError::Root);
     }
     Ok(root)
+}
+
+/// What the XML declaration says of the encoding: what we add is in UTF-8.
+fn encoding(text: &str) -> Option<&str> {
+    let text = text.trim_start_matches('\u{feff}').trim_ascii_start();
+    let (declaration, _) = text.strip_prefix("<?xml")?.split_once("?>")?;
+    let (before, value) = declaration.split_once("encoding")?;
+    // Otherwise it is another instruction.
+    before.strip_prefix(|c: char| c.is_ascii_whitespace())?;
+    let value = value.trim_ascii_start().strip_prefix('=')?.trim_ascii_start();
+    let quote = |c: char| matches!(c, '"' | '\'');
+    value.strip_prefix(quote)?.split(quote).next()
 }
 
 fn rules<'a, 'b>(root: &'b Element<'a>) -> impl Iterator<Item = &'b Element<'a>> {
@@ -169,6 +187,38 @@ fn children<'a, 'b>(
     name: &str,
 ) -> impl Iterator<Item = &'b Element<'a>> {
     parent.elements().filter(move |child| child.name == name && child.namespace == namespace)
+}
+
+/// What a rule of ours gives, and to whom; `None` for a rule that is not, or no longer, as we write it.
+fn own(rule: &Element<'_>, id: &str) -> Option<(Handling, Vec<String>)> {
+    let name = id.strip_prefix(OURS)?;
+    let handling = Handling::from_token(name).or_else(|| {
+        let (token, digits) = name.rsplit_once('-')?;
+        number(digits)?;
+        Handling::from_token(token)
+    })?;
+    // In comments and the like nobody looks for rules, but somebody has written them.
+    if rule.source.contains("<!") || rule.source.contains("<?") {
+        return None;
+    }
+    let watchers = watchers(rule);
+    let mut text = String::with_capacity(rule.source.len());
+    push_rule(id, handling, &watchers, &mut text);
+    let ours = xml::read(text.as_bytes(), &LIMITS, &mut Vec::new()).ok()?;
+    is_alike(rule, &ours).then_some((handling, watchers))
+}
+
+/// Whether two elements say the same, however they are written.
+fn is_alike(a: &Element<'_>, b: &Element<'_>) -> bool {
+    let is_same = |(a, b): (&Attribute<'_>, &Attribute<'_>)| {
+        (a.namespace, a.name) == (b.namespace, b.name)
+            && xml::unescaped(a.value.trim_ascii()) == xml::unescaped(b.value.trim_ascii())
+    };
+    let is_alike = |nodes: (&Node<'_>, &Node<'_>)| matches!(nodes, (Node::Element(a), Node::Element(b)) if is_alike(a, b));
+    (a.namespace, a.name, a.text.trim_ascii()) == (b.namespace, b.name, b.text.trim_ascii())
+        && (a.attributes.len(), a.children.len()) == (b.attributes.len(), b.children.len())
+        && a.attributes.iter().zip(&b.attributes).all(is_same)
+        && a.children.iter().zip(&b.children).all(is_alike)
 }
 
 /// The identities that a rule of ours names.
@@ -253,14 +303,28 @@ fn domain_of(uri: &str) -> &str {
     }
 }
 
+/// The id of a rule of ours that gives `handling`, where others have `taken` some.
+fn free_id(handling: Handling, taken: &[String]) -> String {
+    let mut id = [OURS, handling.as_str()].concat();
+    let length = id.len();
+    let mut count = 1;
+    while taken.contains(&id) {
+        count += 1;
+        id.truncate(length);
+        id.push('-');
+        id.push_str(&decimal(count));
+    }
+    id
+}
+
 /// Writes the rule of ours that gives `handling`; without members none, for a rule without an identity is for everybody.
-fn push_rule(handling: Handling, members: &[String], into: &mut String) {
+fn push_rule(id: &str, handling: Handling, members: &[String], into: &mut String) {
     if members.is_empty() {
         return;
     }
     into.push_str("<rule");
     push_attribute("xmlns", COMMON, into);
-    push_attribute("id", &[OURS, handling.as_str()].concat(), into);
+    push_attribute("id", id, into);
     into.push_str("><conditions><identity>");
     for member in members {
         into.push_str("<one");
