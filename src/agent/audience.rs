@@ -148,19 +148,22 @@ impl Presentity {
 }
 
 impl Agent {
-    /// From now on `uri` gets this, whatever the application would answer; those who watch already at once.
-    pub fn set_policy(&mut self, uri: &Uri, decision: Decision, now: Instant) {
+    /// From now on `uri` gets this, whatever the application would answer; those who watch already at once. Whether
+    /// there was room for it: otherwise, and where nobody can watch, nothing is changed.
+    pub fn set_policy(&mut self, uri: &Uri, decision: Decision, now: Instant) -> bool {
         let uri = uri.canonical();
-        let Some(presentity) = &mut self.presentity else { return };
-        if presentity.policies.len() < MOST_POLICIES || presentity.policies.contains_key(&uri) {
-            presentity.policies.insert(uri.clone(), decision);
+        let Some(presentity) = &mut self.presentity else { return false };
+        if presentity.policies.len() >= MOST_POLICIES && !presentity.policies.contains_key(&uri) {
+            return false;
         }
+        presentity.policies.insert(uri.clone(), decision);
         presentity.answers.remove(&uri);
         presentity.note_decision(&uri, decision, now);
         presentity.questions.retain(|question| !question.is_settled_by(&uri));
         let notices = presentity.watchers.decide("", &uri, decision, now);
         self.tell_watchers(Package::Presence, &notices, None, now);
         self.run(now);
+        true
     }
 
     /// Who watches, now and on each change from now on, by [`Event::Watchers`].

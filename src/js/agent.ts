@@ -161,7 +161,7 @@ export class PresenceAgent extends EventTarget implements Agent {
         },
       });
       this.#core.tell(Verb.Trace, Number(this.#trace), "");
-      this.#audience?.start(this.#core);
+      this.#audience?.start();
       this.#restore(this.#core);
       this.#listen();
       for (const act of this.#waiting.splice(0)) act();

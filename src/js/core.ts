@@ -88,8 +88,8 @@ export interface Core {
   explain(watch: number, uri: string): string | undefined;
   /** The last document, then what was wrong in it. */
   document(watch: number, uri: string): string | undefined;
-  /** The full module: what somebody gets from now on. */
-  policy(uri: string, policy: string): void;
+  /** The full module: what somebody gets from now on; false if it has no room. */
+  policy(uri: string, policy: string): boolean;
   /** The full module: the answer to a question that was left open. */
   answer(question: number, policy: string): void;
   /** The full module: who watches is told from now on. */
@@ -118,7 +118,8 @@ export interface Audience {
   readonly host: Pick<CoreHost, "authorize">;
   /** Does what has to be done before there is a core. */
   load(): Promise<void>;
-  start(core: Core): void;
+  /** There is a core. */
+  start(): void;
   /** Who watches. */
   tell(record: Record): void;
   watchers(callback: WatchersCallback): () => void;

@@ -34,12 +34,13 @@ const AUDIENCE = {
   "authorize": ["application",
     "The function `authorize` failed, or gave no word that is known; `reason` says how. The watcher waits for setPolicy()."],
   "policies": ["application", "The policies could not be loaded or kept; `reason` says how. What was set holds for this agent."],
+  "too-many-policies": ["application", "An agent has room for 10000 policies. What is more has no effect."],
 } as const satisfies { readonly [code in FailureCode]?: readonly [FailureSource, string] };
 
 /** A failure of a presence agent. */
-export function audienceFailure(code: keyof typeof AUDIENCE, reason: string, uri: string | undefined): Failure {
+export function audienceFailure(code: keyof typeof AUDIENCE, reason?: string, uri?: string): Failure {
   const [source, message] = AUDIENCE[code];
-  return Object.freeze({ code, message, source, reason, ...(uri === undefined ? {} : { uri }) });
+  return Object.freeze({ code, message, source, ...(reason === undefined ? {} : { reason }), ...(uri === undefined ? {} : { uri }) });
 }
 
 /** A failure that arises in JavaScript. */

@@ -223,7 +223,8 @@ export type FailureCode =
   | "unsupported-event" | "no-notify" | "expired" | "deactivated" | "probation" | "giveup" | "noresource"
   | "invariant" | "badfilter" | "ended" | "unavailable" | "server-error" | "refused" | "bad-response"
   | "bad-message" | "too-large" | "bad-document" | "no-list" | "too-many-watches" | "secure-only"
-  | "xcap-unreachable" | "bad-rules" | "policy-overruled" | "closed" | "authorize" | "policies" | "library";
+  | "xcap-unreachable" | "bad-rules" | "policy-overruled" | "closed" | "authorize" | "policies"
+  | "too-many-policies" | "library";
 
 /** A failure as data. */
 export interface Failure {
@@ -304,10 +305,11 @@ export type Policy = "allow" | "block" | "polite-block" | "ask";
 /** Policies by address. */
 export type Policies = readonly (readonly [uri: string, policy: Policy])[];
 
-/** Where policies are kept. An exception or a rejection is told as a failure. */
+/** Where policies are kept. An exception or a rejection is told as a failure, and so is no answer within ten seconds. */
 export interface PolicyStore {
+  /** Waited for before the agent connects. After a failure it is called again before something is saved. */
   load(): Policies | Promise<Policies>;
-  /** Is given all of them. */
+  /** Is given all of them, with one spelling for each address; not before the last call has ended. */
   save(policies: Policies): unknown;
 }
 

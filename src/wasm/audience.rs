@@ -20,12 +20,11 @@ extern "C" {
 
 #[wasm_bindgen]
 impl Core {
-    /// From now on `uri` gets this: `allow`, `block`, `polite-block` or `ask`. An address or a word that cannot be read is
-    /// ignored.
-    pub fn policy(&self, uri: &str, word: &str) {
-        if let (Ok(uri), Some(decision)) = (Uri::parse(uri), Decision::from_word(word)) {
-            self.0.tell(|agent, now| agent.set_policy(&uri, decision, now));
-        }
+    /// From now on `uri` gets this: `allow`, `block`, `polite-block` or `ask`. Whether it is remembered: not what cannot be
+    /// read, and not what has no room.
+    pub fn policy(&self, uri: &str, word: &str) -> bool {
+        let (Ok(uri), Some(decision)) = (Uri::parse(uri), Decision::from_word(word)) else { return false };
+        self.0.tell(|agent, now| agent.set_policy(&uri, decision, now))
     }
 
     /// The answer to a question that was left open.
@@ -38,6 +37,13 @@ impl Core {
     pub fn listen(&self) {
         self.0.tell(|agent, _| Agent::listen(agent));
     }
+}
+
+/// The one spelling of an address under which its policy is filed; nothing for what cannot be read.
+#[wasm_bindgen(js_name = canonicalAddress)]
+#[must_use]
+pub fn canonical_address(uri: &str) -> Option<String> {
+    Uri::parse(uri).ok().map(|uri| uri.canonical())
 }
 
 /// Asks what a watcher gets.

@@ -21,6 +21,7 @@ after(() => proxy.close());
 const ALICE = "sip:alice@example.test";
 const BOB = "sip:bob@example.test";
 const CAROL = "sip:carol@example.test";
+const EVE = "sip:eve@example.test";
 
 /** Alice, who is watched, and has been reached by then. */
 async function alice(t, options) {
@@ -30,6 +31,21 @@ async function alice(t, options) {
 }
 
 const watcher = (t, name) => openAgent(t, server, name, { register: true });
+
+/** An agent that never gets a connection: policies need none. */
+function deaf(t, options) {
+  const agent = createAgent({
+    server: "ws://127.0.0.1:9/", aor: ALICE, webSocket: WebSocket, authorize: () => "ask", identities: "from", register: false, ...options,
+  });
+  t.after(() => agent.close());
+  return agent;
+}
+
+/** A store, and what it has. */
+function storeOf(kept = []) {
+  const store = { kept, load: async () => store.kept, save: async (all) => { store.kept = all; } };
+  return store;
+}
 
 /** The list of `agent.watchers`, when `accept` takes it. */
 async function listOf(agent, accept) {
@@ -80,6 +96,23 @@ test("who thinks about it leaves the watcher pending; a policy counts at once an
   assert.deepEqual(kept.at(-1), [[CAROL, "allow"], [BOB, "block"]]);
 });
 
+test("a promise of another library is waited for too", async (t) => {
+  await alice(t, { authorize: () => ({ then: (resolve) => { setTimeout(resolve, 1, "allow"); } }) });
+  await observe(watcher(t, "bob"), ALICE).state((state) => state.note === "secret", "is shown");
+});
+
+test("an agent that is closed tells nothing of authorize", async (t) => {
+  let refuse;
+  const agent = await alice(t, { authorize: () => new Promise((_, reject) => { refuse = reject; }) });
+  const errors = [];
+  agent.addEventListener("error", ({ detail }) => errors.push(detail));
+  await observe(watcher(t, "bob"), ALICE).state((state) => state.subscription.state === "pending", "is pending");
+  await agent.close();
+  refuse(new Error("dismissed"));
+  await new Promise((resolve) => { setTimeout(resolve, 10); });
+  assert.deepEqual(errors, []);
+});
+
 test("what authorize gives is checked, and its exception is told", async (t) => {
   for (const authorize of [() => "perhaps", () => { throw new Error("no list"); }, async () => { throw new Error("no list"); }]) {
     const agent = await alice(t, { authorize });
@@ -93,13 +126,117 @@ test("what authorize gives is checked, and its exception is told", async (t) => 
 });
 
 test("a store that fails is told, and its policies hold all the same", async (t) => {
-  const policies = { load: () => { throw new Error("locked"); }, save: async () => { throw new Error("full"); } };
+  let isLocked = true;
+  const load = () => {
+    if (isLocked) throw new Error("locked");
+  };
+  const policies = { load, save: async () => { throw new Error("full"); } };
   const agent = openAgent(t, server, "alice", { identities: "asserted", authorize: () => "allow", policies });
   const { detail } = await event(agent, "error");
   assert.deepEqual([detail.code, detail.reason], ["policies", "locked"]);
   await agent.publish({ status: "busy", note: "secret" });
+  await assert.rejects(agent.setPolicy(BOB, "polite-block"), { code: "policies", reason: "locked", uri: BOB });
+  isLocked = false;
   await assert.rejects(agent.setPolicy(BOB, "polite-block"), { code: "policies", reason: "full", uri: BOB });
   await observe(watcher(t, "bob"), ALICE).state((state) => state.status === "offline", "seems offline");
+});
+
+test("a store that could not be loaded is not written over", async (t) => {
+  let isLocked = true;
+  const policies = storeOf([[EVE, "block"], [CAROL, "polite-block"]]);
+  const load = async () => {
+    if (isLocked) throw new Error("locked");
+    return policies.kept;
+  };
+  const agent = openAgent(t, server, "alice", { identities: "asserted", authorize: () => "allow", policies: { load, save: policies.save } });
+  await event(agent, "error");
+  await assert.rejects(agent.setPolicy(EVE, "ask"), { code: "policies", reason: "locked" });
+  assert.deepEqual(policies.kept, [[EVE, "block"], [CAROL, "polite-block"]]);
+  isLocked = false;
+  await agent.setPolicy(BOB, "allow");
+  assert.deepEqual(policies.kept, [[EVE, "ask"], [BOB, "allow"], [CAROL, "polite-block"]], "what was set is newer than what was kept");
+  await agent.publish({ status: "busy", note: "secret" });
+  await observe(watcher(t, "carol"), ALICE).state((state) => state.status === "offline", "seems offline");
+});
+
+test("what is no policy in a store is passed over, and hides nothing", async (t) => {
+  const policies = storeOf([null, "text", 7, {}, [], [7, "block"], [BOB, "perhaps"], ["bob", "block"], ["sip:b<b@example.test", "block"], [CAROL, "polite-block"]]);
+  const errors = [];
+  const agent = await alice(t, { policies, authorize: () => "allow" });
+  agent.addEventListener("error", ({ detail }) => errors.push(detail));
+  await observe(watcher(t, "carol"), ALICE).state((state) => state.status === "offline", "seems offline");
+  await observe(watcher(t, "bob"), ALICE).state((state) => state.note === "secret", "is shown");
+  assert.deepEqual(errors, []);
+  // Nothing is kept yet.
+  for (const nothing of [undefined, null, []]) {
+    const store = storeOf(nothing);
+    await deaf(t, { policies: store }).setPolicy(EVE, "block");
+    assert.deepEqual(store.kept, [[EVE, "block"]]);
+  }
+});
+
+test("two spellings of an address are one policy: the last", async (t) => {
+  const policies = storeOf();
+  const agent = deaf(t, { policies });
+  for (const [uri, policy] of [["sip:eve@EXAMPLE.test", "block"], [EVE, "allow"], ["pres:eve@example.TEST", "block"]]) await agent.setPolicy(uri, policy);
+  assert.deepEqual(policies.kept, [[EVE, "block"]]);
+  const others = storeOf([["sip:eve@EXAMPLE.test", "allow"], [EVE, "block"]]);
+  await deaf(t, { policies: others }).setPolicy(BOB, "ask");
+  assert.deepEqual(others.kept, [[EVE, "block"], [BOB, "ask"]]);
+});
+
+test("a store that is slow is not overtaken", async (t) => {
+  const policies = storeOf();
+  const save = (all) => new Promise((resolve) => {
+    setTimeout(() => {
+      policies.kept = all;
+      resolve();
+    }, all.length === 1 ? 50 : 1);
+  });
+  const agent = deaf(t, { policies: { load: policies.load, save } });
+  const first = agent.setPolicy(BOB, "block");
+  await until(() => agent.connection.attempt > 0, "the core");
+  await Promise.all([first, agent.setPolicy(EVE, "block")]);
+  assert.deepEqual(policies.kept, [[BOB, "block"], [EVE, "block"]]);
+});
+
+test("a store that never answers holds nothing up for ever", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const turn = () => new Promise((resolve) => { setImmediate(resolve); });
+  let isAsked = false;
+  let answer;
+  const policies = storeOf();
+  const load = () => new Promise((resolve) => { [isAsked, answer] = [true, resolve]; });
+  const agent = deaf(t, { policies: { load, save: policies.save } });
+  const error = event(agent, "error");
+  while (!isAsked) await turn();
+  t.mock.timers.tick(9999);
+  await turn();
+  const first = agent.setPolicy(BOB, "block").catch((error) => error);
+  t.mock.timers.tick(1);
+  const { detail } = await error;
+  assert.deepEqual([detail.code, detail.reason], ["policies", "no answer within 10 seconds"]);
+  for (let turns = 0; turns < 20; turns++) await turn();
+  t.mock.timers.tick(10_000);
+  assert.deepEqual([(await first).code, policies.kept], ["policies", []]);
+  // An answer that comes late counts all the same.
+  answer([[EVE, "polite-block"], [BOB, "allow"]]);
+  await agent.setPolicy(CAROL, "ask");
+  assert.deepEqual(policies.kept, [[BOB, "block"], [EVE, "polite-block"], [CAROL, "ask"]]);
+  t.mock.timers.reset();
+});
+
+test("a policy that has no effect is not taken for one", async (t) => {
+  const policies = storeOf(Array.from({ length: 10_000 }, (_, number) => [`sip:user${number}@example.test`, "block"]));
+  const agent = deaf(t, { policies });
+  await assert.rejects(agent.setPolicy("sip:b<b@example.test", "block"), { code: "bad-address", uri: "sip:b<b@example.test" });
+  await assert.rejects(agent.setPolicy(EVE, "block"), { code: "too-many-policies", source: "application", uri: EVE });
+  assert.equal(policies.kept.length, 10_000);
+  await agent.setPolicy("sip:user9999@example.test", "allow");
+  assert.deepEqual(policies.kept.at(-1), ["sip:user9999@example.test", "allow"]);
+  const more = storeOf([...policies.kept, [EVE, "block"]]);
+  const { detail } = await event(deaf(t, { policies: more }), "error");
+  assert.equal(detail.code, "too-many-policies");
 });
 
 test("watchers prove who they are with secrets that both share", async (t) => {
