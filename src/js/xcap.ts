@@ -89,12 +89,22 @@ export function openXcap({ root, aor, ask, signal }: XcapOptions): SetRule {
       if (credentials !== undefined && !rejected) continue;
       const before = credentials;
       credentials = undefined;
-      const next = await ask(Object.freeze({ realm, scheme: "digest", algorithms: Object.freeze(algorithms), rejected }));
+      const next = await whileOpen(ask(Object.freeze({ realm, scheme: "digest", algorithms: Object.freeze(algorithms), rejected })));
       if (next === undefined) fail("no-credentials", { status });
       // The same again would be refused again, and locks an account at last.
       if (next === before) fail("unauthorized", { status });
       credentials = next;
     }
+  }
+
+  /** What `promise` gives, or a rejection when the agent ends. */
+  function whileOpen<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const end = (): void => reject(new PresenceError(localFailure("closed")));
+      if (signal.aborted) end();
+      signal.addEventListener("abort", end);
+      void promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", end));
+    });
   }
 
   async function request(
@@ -115,7 +125,7 @@ export function openXcap({ root, aor, ask, signal }: XcapOptions): SetRule {
         method, headers, credentials: "omit", cache: "no-store", redirect: "error", signal: control.signal,
         ...(body === "" ? {} : { body }),
       });
-      return { response, text: await read(response, fail) };
+      return { response, text: await read(response, method === "GET" && response.ok, fail) };
     } catch (error) {
       if (error instanceof PresenceError) throw error;
       if (signal.aborted) throw new PresenceError(localFailure("closed"));
@@ -140,9 +150,9 @@ export function openXcap({ root, aor, ask, signal }: XcapOptions): SetRule {
       if (code === "overruled") fail("policy-overruled", { reason: text });
       if (code !== "") fail("bad-rules", { reason: text });
       if (text === before) return;
-      // Without an entity-tag, which a page may not see, the last one who writes wins.
-      const tag = headers.get("etag");
-      const condition = status === 404 ? { "if-none-match": "*" } : tag === null ? {} : { "if-match": tag };
+      // Without an entity-tag, which a page may not see, the last one who writes wins. A weak one never matches (RFC 9110 §13.1.1).
+      const tag = headers.get("etag") ?? "W/";
+      const condition = status === 404 ? { "if-none-match": "*" } : tag.startsWith("W/") ? {} : { "if-match": tag };
       const stored = await send(fail, "PUT", { "content-type": MEDIA_TYPE, ...condition as Record<string, string> }, text);
       if (stored.response.ok) return;
       if (!(stored.response.status === 412 && again)) refuse(fail, stored.response, stored.text);
@@ -159,10 +169,10 @@ export function openXcap({ root, aor, ask, signal }: XcapOptions): SetRule {
 
 type Fail = (code: keyof typeof FAILURES, details?: Details) => never;
 
-/** The text of an answer, in so far as it is not too large. */
-async function read(response: Response, fail: Fail): Promise<string> {
+/** The text of an answer, in so far as it is not too large; of rules also in so far as it can be written again. */
+async function read(response: Response, isRules: boolean, fail: Fail): Promise<string> {
   const reader = response.body?.getReader();
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { fatal: isRules, ignoreBOM: isRules });
   let text = "";
   let size = 0;
   for (;;) {
@@ -172,7 +182,12 @@ async function read(response: Response, fail: Fail): Promise<string> {
       void reader?.cancel().catch(() => {});
       fail("bad-rules", { reason: `more than ${MOST_BYTES} bytes` });
     }
-    text += decoder.decode(value, { stream: !done });
+    try {
+      text += decoder.decode(value, { stream: !done });
+    } catch {
+      void reader?.cancel().catch(() => {});
+      fail("bad-rules", { reason: "the document is not UTF-8" });
+    }
     if (done) return text;
   }
 }

@@ -193,6 +193,44 @@ test("rules that cannot be read are left as they are", async (t) => {
   await fails(agent.setPolicy(BOB, "allow"), "bad-rules");
 });
 
+test("rules in another encoding are not written back in ours", async (t) => {
+  const xcap = await start(t);
+  const agent = open(t, xcap);
+  const latin = Buffer.from(ruleset("<!-- caf\u00e9 -->"), "latin1");
+  xcap.answer = ({ method }) => (method === "GET" ? { status: 200, body: latin } : undefined);
+  await fails(agent.setPolicy(BOB, "allow"), "bad-rules", { reason: "the document is not UTF-8" });
+  xcap.answer = ({ method }) => (method === "GET" ? { status: 200, body: ruleset("").replace("?>", " encoding='iso-8859-1'?>") } : undefined);
+  await fails(agent.setPolicy(BOB, "allow"), "bad-rules", { reason: "the document is not UTF-8" });
+  assert.deepEqual(sent(xcap).filter(({ method }) => method === "PUT"), []);
+  // What is no ruleset may be in any.
+  xcap.answer = () => ({ status: 403, body: latin });
+  await fails(agent.setPolicy(BOB, "allow"), "forbidden");
+  xcap.answer = ({ method }) => (method === "PUT" ? { status: 200, body: latin } : undefined);
+  put(xcap, `\ufeff${ruleset("<!-- caf\u00e9 -->")}`);
+  await agent.setPolicy(BOB, "allow");
+  assert.ok(sent(xcap).at(-1).body.startsWith(`\ufeff${ruleset("<!-- caf\u00e9 -->").slice(0, -20)}`), sent(xcap).at(-1).body);
+});
+
+test("a weak entity-tag is no condition: it would never hold", async (t) => {
+  const xcap = await start(t);
+  const agent = open(t, xcap);
+  xcap.documents.set(PATH, { text: ruleset(""), tag: 'W/"given"' });
+  await agent.setPolicy(BOB, "allow");
+  const { headers } = xcap.requests.at(-1);
+  assert.deepEqual([headers["if-match"], headers["if-none-match"]], [undefined, undefined]);
+  assert.deepEqual(ours(xcap.documents.get(PATH).text), { allow: [BOB] });
+});
+
+test("who is never told the password ends with the agent", async (t) => {
+  const xcap = await start(t);
+  let isAsked = false;
+  const agent = open(t, xcap, { credentials: () => { isAsked = true; return new Promise(() => {}); } });
+  const ends = Promise.all([BOB, EVE].map((uri) => agent.setPolicy(uri, "block").catch(({ code }) => code)));
+  await until(() => isAsked, "the question");
+  await agent.close();
+  assert.deepEqual(await ends, ["closed", "closed"]);
+});
+
 test("a server that is not there or never answers holds nothing up", async (t) => {
   const xcap = await start(t);
   await fails(open(t, { root: "http://127.0.0.1:9/root" }).setPolicy(BOB, "allow"), "xcap-unreachable", { source: "network" });
@@ -222,6 +260,7 @@ test("a server that never answers is given up after 32 seconds", async (t) => {
 test("wrong arguments throw at once", async (t) => {
   const xcap = await start(t);
   const agent = open(t, xcap);
+  await assert.rejects(agent.setPolicy("sip:b<b@example.test", "allow"), { code: "bad-address" });
   for (const uri of [undefined, "bob", "*"]) assert.throws(() => agent.setPolicy(uri, "allow"), /^TypeError.*uri/);
   for (const policy of [undefined, "confirm", "Allow", ""]) {
     assert.throws(() => agent.setPolicy(BOB, policy), /^TypeError.*policy/);
