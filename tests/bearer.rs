@@ -119,6 +119,29 @@ fn a_proxy_gets_its_token_in_its_own_header() {
     assert!(page.failures().is_empty());
 }
 
+// 8898-2.1.2-a
+#[test]
+fn a_token_goes_to_no_server_of_another_domain() {
+    let (mut page, subscribe) = with_token("t1");
+    challenge(&mut page, &subscribe, &[BEARER]);
+    let again = page.next_sent();
+    assert_eq!(token(&again), Some("Bearer t1"));
+    page.accept(&again, 600);
+    page.watch("sip:eve@evil.example");
+    let subscribe = page.next_sent();
+    assert_eq!(token(&subscribe), None);
+    // Whoever answers there knows which authorization server is trusted.
+    challenge(&mut page, &subscribe, &[BEARER]);
+    assert!(page.is_silent());
+    assert_eq!(reason(&page), Some(FailureCode::Untrusted));
+    // The own proxy is on the way there too.
+    page.watch("sip:dave@else.example");
+    let subscribe = page.next_sent();
+    page.respond(&subscribe, 407, &[(Name::ProxyAuthenticate, BEARER)]);
+    let again = page.next_sent();
+    assert_eq!((again.header(&Name::ProxyAuthorization), token(&again)), (Some("Bearer t1"), None));
+}
+
 // 8898-2.1.1-a
 #[test]
 fn a_token_goes_only_where_a_trusted_authorization_server_is_named() {

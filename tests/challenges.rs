@@ -46,6 +46,32 @@ fn proves(row: &DigestCredentials, request: &Message, password: &str) -> bool {
 }
 
 #[test]
+fn what_a_server_of_another_domain_wants_is_for_that_domain_alone() {
+    let mut page = Page::online();
+    let mut rows = |uri: &str, nonce: &str| {
+        page.watch(uri);
+        let mut subscribe = page.next_sent();
+        let unasked: Vec<String> = subscribe.rows(&Name::Authorization).map(str::to_owned).collect();
+        if unasked.is_empty() {
+            page.respond(&subscribe, 401, &[(Name::WwwAuthenticate, &challenge("here", nonce))]);
+            subscribe = page.next_sent();
+            assert!(subscribe.header(&Name::Authorization).unwrap().contains(nonce));
+        }
+        page.accept(&subscribe, 600);
+        unasked
+    };
+    assert!(rows(BOB, "n1").is_empty());
+    // Whoever answers there says that its realm is the same.
+    assert!(rows("sip:eve@evil.example", "n2").is_empty());
+    for (uri, nonce) in [("sip:carol@EXAMPLE.com", "n1"), ("sip:mallory@evil.example", "n2")] {
+        let unasked = rows(uri, "");
+        let [row] = unasked.as_slice() else { panic!("{unasked:?}") };
+        let row = DigestCredentials::parse(row).unwrap();
+        assert_eq!((row.nonce.as_str(), row.nc), (nonce, Some(2)));
+    }
+}
+
+#[test]
 fn a_proxy_is_answered_in_every_kind_of_request_and_from_the_start_in_the_next() {
     // dig-22.3-a 3856-9.3-a
     let mut page = Page::online_with(|config| config.register = true);

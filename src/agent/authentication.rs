@@ -93,8 +93,17 @@ struct Known {
 #[derive(Clone, Debug)]
 struct Session {
     asker: Asker,
+    /// Of whom the request was about. Who can answer requests about others there may be anybody: a row for a server there
+    /// is for requests of that domain alone. A proxy is on the way of all.
+    domain: String,
     challenge: Challenge,
     count: u32,
+}
+
+impl Session {
+    fn serves(&self, domain: &str) -> bool {
+        self.asker == Asker::Proxy || self.domain.eq_ignore_ascii_case(domain)
+    }
 }
 
 /// The credentials, and the nonces they were used with.
@@ -111,10 +120,12 @@ pub(super) struct Authentication {
     taken: bool,
     /// The authorization servers that are trusted; none where a token would go in the clear.
     trusted: Vec<String>,
+    /// The user's own.
+    domain: String,
 }
 
 impl Authentication {
-    pub(super) const fn new(credentials: Credentials, trusted: Vec<String>) -> Self {
+    pub(super) const fn new(credentials: Credentials, trusted: Vec<String>, domain: String) -> Self {
         Self {
             credentials,
             known: Vec::new(),
@@ -123,6 +134,7 @@ impl Authentication {
             refused: None,
             taken: false,
             trusted,
+            domain,
         }
     }
 
@@ -167,8 +179,9 @@ impl Authentication {
         for asker in [Asker::Server, Asker::Proxy] {
             request.remove(&asker.credentials_header());
         }
+        let domain = domain(request);
         let mut sessions = core::mem::take(&mut self.sessions);
-        for session in &mut sessions {
+        for session in sessions.iter_mut().filter(|session| session.serves(&domain)) {
             if let Some((name, row)) = self.row(session, request, &uri, random) {
                 request.push(name, row);
             }
@@ -222,16 +235,19 @@ impl Authentication {
     ) -> Verdict {
         let asker = if response.status() == Some(407) { Asker::Proxy } else { Asker::Server };
         let mut challenges = response.challenges(&asker.challenge_header());
+        let domain = domain(request);
+        // A server elsewhere gets no token, whoever it says has made it (RFC 8898 §2.1.2).
+        let is_own = asker == Asker::Proxy || self.domain.eq_ignore_ascii_case(&domain);
         let wants_token = challenges.iter().any(|challenge| challenge.scheme == BEARER);
         challenges.retain(|challenge| match challenge.scheme == BEARER {
-            true => self.is_trusted(challenge),
+            true => is_own && self.is_trusted(challenge),
             false => algorithm(challenge).is_some(),
         });
         let Some(first) = challenges.first() else {
             // FreeSWITCH refuses a nonce that it has dropped without a new one: once more, without credentials.
             let held = self.sessions.len();
             if response.header(&asker.challenge_header()).is_none() {
-                self.sessions.retain(|session| session.asker != asker);
+                self.sessions.retain(|session| session.asker != asker || !session.serves(&domain));
             }
             return match self.sessions.len() < held {
                 true => Verdict::Retry,
@@ -277,7 +293,7 @@ impl Authentication {
         if refused && !is_token && challenge.stale && attempt.stale < MOST_STALE {
             attempt.stale += 1;
         } else if refused {
-            self.end_session(asker, &challenge.realm);
+            self.end_session(asker, &domain, &challenge.realm);
             let answer = self.forget(&challenge.realm);
             // Nobody types a token: who asks for one again and again would do so for ever.
             attempt.refused += usize::from(is_token);
@@ -293,17 +309,24 @@ impl Authentication {
             return Verdict::GiveUp(FailureCode::Unauthorized);
         }
         attempt.answered.push(key);
-        self.end_session(asker, &challenge.realm);
+        self.end_session(asker, &domain, &challenge.realm);
         if self.sessions.len() >= MOST_SESSIONS {
             self.sessions.remove(0);
         }
-        self.sessions.push(Session { asker, challenge: challenge.clone(), count: 0 });
+        self.sessions.push(Session { asker, domain, challenge: challenge.clone(), count: 0 });
         Verdict::Retry
     }
 
-    fn end_session(&mut self, asker: Asker, realm: &str) {
-        self.sessions.retain(|session| session.asker != asker || session.challenge.realm != realm);
+    fn end_session(&mut self, asker: Asker, domain: &str, realm: &str) {
+        self.sessions.retain(|session| {
+            session.asker != asker || session.challenge.realm != realm || !session.serves(domain)
+        });
     }
+}
+
+/// The domain of whom a request is about; in a dialog its target is an address of a device, which says nothing.
+fn domain(request: &Message) -> String {
+    request.to().map(|to| to.uri.host).unwrap_or_default()
 }
 
 /// The algorithm of a digest challenge, if it is known.

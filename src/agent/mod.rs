@@ -140,7 +140,11 @@ impl Agent {
             from,
             contact,
             transactions: ClientTransactions::new(host, secure, T1),
-            authentication: Authentication::new(config.credentials.clone(), config.trusted()),
+            authentication: Authentication::new(
+                config.credentials.clone(),
+                config.trusted(),
+                config.aor.host.clone(),
+            ),
             parked: Vec::new(),
             registration,
             publication,

@@ -46,7 +46,7 @@ impl Authentication {
         if asker == Asker::Server {
             challenge.qop = vec![Qop::AuthInt];
         }
-        attempt.proofs.push(Session { asker, challenge, count: 0 });
+        attempt.proofs.push(Session { asker, domain: String::new(), challenge, count: 0 });
         true
     }
 
