@@ -10,7 +10,7 @@ use common::presentity::{Outcome, state};
 use sip_presence::event::Decision;
 use sip_presence::presence::Status;
 use sip_presence::random::Random;
-use sip_presence::sip::{Message, Name, Substate};
+use sip_presence::sip::{Message, Name, Reason, Substate};
 use std::collections::BTreeMap;
 
 const WATCHERS: [&str; 4] =
@@ -148,11 +148,12 @@ impl Run {
 
     fn check(&mut self, notify: &Message) {
         let dialog = self.dialogs.get_mut(notify.call_id()).expect("nobody has asked");
-        assert!(!dialog.over, "told after the end");
         let number = notify.cseq().unwrap().number;
         assert!(number > dialog.sequence);
         dialog.sequence = number;
-        let (substate, expires, _) = state(notify);
+        let (substate, expires, reason) = state(notify);
+        let is_refusal = matches!(reason, Some(Reason::Rejected | Reason::Giveup));
+        assert!(!dialog.over || is_refusal, "told after the end");
         dialog.over = substate == Substate::Terminated;
         assert!(expires.unwrap_or(0) <= dialog.granted);
         let decision = self.decisions.get(dialog.uri).copied().unwrap_or(Decision::Confirm);

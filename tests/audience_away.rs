@@ -76,6 +76,20 @@ fn who_is_refused_without_a_connection_is_told_over_the_next() {
 }
 
 #[test]
+fn a_refusal_that_was_lost_with_the_connection_is_told_once_more() {
+    let mut scene = Presentity::new();
+    scene.bob(Decision::Allow);
+    scene.takes = None;
+    let lost = scene.decide(BOB, Decision::Block).notifies;
+    let told = while_away(&mut scene, |_| {});
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(state(told), (Substate::Terminated, None, Some(Reason::Rejected)));
+    assert_eq!(told.cseq().unwrap().number, lost[0].cseq().unwrap().number + 1);
+    // It may be why the server hangs up.
+    assert!(while_away(&mut scene, |_| {}).is_empty());
+}
+
+#[test]
 fn as_many_ends_wait_for_a_connection_as_there_may_be_watchers() {
     let mut scene = Presentity::with(Identities::Asserted, |_, audience| audience.limits.watchers = 3);
     let names: Vec<String> = (0..3).map(|n| format!("sip:friend{n}@example.com")).collect();

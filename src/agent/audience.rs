@@ -20,6 +20,7 @@ pub use identity::Identities;
 
 use super::authentication::{Attempt, Verdict};
 use super::{Agent, Event, FailureCode, Output};
+use crate::dialog;
 use crate::event::partial::Forms;
 use crate::event::watchers::{Changes, Limits, Notice, Row, WatcherId};
 use crate::event::{Decision, Watchers};
@@ -139,6 +140,12 @@ impl Presentity {
         earliest(earliest(self.watchers.poll_timeout(), self.winfo.poll_timeout()), questions)
     }
 
+    fn keep(&mut self, late: Late) {
+        if self.late.len() < self.audience.limits.watchers {
+            self.late.push(late);
+        }
+    }
+
     const fn set(&mut self, package: Package) -> &mut Watchers {
         match package {
             Package::Presence => &mut self.watchers,
@@ -211,11 +218,25 @@ impl Agent {
         }
     }
 
-    /// The NOTIFYs whose transactions were lost with the connection are sent again over the next.
-    pub(super) fn miss_notify(&mut self, package: Package, id: WatcherId) {
-        if let Some(presentity) = &mut self.presentity {
-            presentity.set(package).miss(id);
+    /// A NOTIFY was lost with the connection: over the next, what is true then is told again; a refusal once more.
+    pub(super) fn lose_notify(
+        &mut self,
+        package: Package,
+        id: WatcherId,
+        notify: &Message,
+        attempt: &Attempt,
+    ) {
+        let Some(presentity) = &mut self.presentity else { return };
+        let state = notify.subscription_state().ok().flatten();
+        if matches!(state.and_then(|state| state.reason), Some(Reason::Rejected | Reason::Giveup)) {
+            let number = notify.cseq().map_or(1, |cseq| cseq.number.saturating_add(1));
+            let watcher = attempt.watcher().map(str::to_owned);
+            if !attempt.is_late() {
+                presentity.keep(Late { package, id, notify: dialog::retry(notify, number), watcher });
+            }
+            return;
         }
+        presentity.set(package).miss(id);
     }
 
     pub(super) fn lose_watchers(&mut self) {
@@ -229,7 +250,7 @@ impl Agent {
     pub(super) fn regain_watchers(&mut self, now: Instant) {
         let late = self.presentity.as_mut().map(|presentity| core::mem::take(&mut presentity.late));
         for Late { package, id, notify, watcher } in late.into_iter().flatten() {
-            self.send_notify(package, id, notify, watcher, now);
+            self.send_notify(package, id, notify, Attempt::of_late_notify(watcher), now);
         }
         for package in [Package::Presence, Package::Winfo] {
             let Some(presentity) = &mut self.presentity else { return };
@@ -250,7 +271,8 @@ impl Agent {
         for notice in notices {
             // Whoever still watches is told what is true when the connection is back.
             if !online && notice.end.is_none() {
-                self.miss_notify(package, notice.id);
+                let Some(presentity) = &mut self.presentity else { return };
+                presentity.set(package).miss(notice.id);
                 continue;
             }
             let document = self.document(package, notice, now);
@@ -265,9 +287,9 @@ impl Agent {
             notify.push(Name::AllowEvents, EVENTS);
             let expired = matches!(notice.end, Some((Reason::Timeout, _)));
             if online {
-                self.send_notify(package, notice.id, notify, watcher, now);
-            } else if !expired && presentity.late.len() < presentity.audience.limits.watchers {
-                presentity.late.push(Late { package, id: notice.id, notify, watcher });
+                self.send_notify(package, notice.id, notify, Attempt::of_notify(watcher), now);
+            } else if !expired {
+                presentity.keep(Late { package, id: notice.id, notify, watcher });
             }
         }
     }
@@ -324,7 +346,7 @@ impl Agent {
         let state = notify.subscription_state().ok().flatten();
         if state.is_some_and(|state| state.state == Substate::Terminated) {
             // Nothing comes after it.
-            return Some(crate::dialog::retry(notify, number.saturating_add(1)));
+            return Some(dialog::retry(notify, number.saturating_add(1)));
         }
         let notice = self.presentity.as_mut()?.set(package).again(id, number)?;
         let document = self.document(package, &notice, now);

@@ -59,6 +59,8 @@ pub(super) struct Attempt {
     #[cfg(feature = "full")]
     watcher: Option<String>,
     #[cfg(feature = "full")]
+    late: bool,
+    #[cfg(feature = "full")]
     proofs: Vec<Session>,
 }
 

@@ -235,12 +235,8 @@ impl Agent {
             parked.jobs.clear();
         }
         // The machines are told one by one below; the transactions have nobody else to tell.
-        #[allow(unused_variables)]
         for job in self.transactions.handle_disconnected() {
-            #[cfg(feature = "full")]
-            if let requests::Owner::Watcher(package, id) = job.owner {
-                self.miss_notify(package, id);
-            }
+            self.handle_lost(job);
         }
         #[cfg(feature = "full")]
         self.lose_watchers();

@@ -86,17 +86,16 @@ impl Agent {
         self.send(Owner::Letter, request, Attempt::default(), now);
     }
 
-    /// `watcher` is the host of a watcher that may want proof of who sends it.
     #[cfg(feature = "full")]
     pub(super) fn send_notify(
         &mut self,
         package: super::audience::Package,
         id: crate::event::watchers::WatcherId,
         request: Message,
-        watcher: Option<String>,
+        attempt: Attempt,
         now: Instant,
     ) {
-        self.send(Owner::Watcher(package, id), request, Attempt::of_notify(watcher), now);
+        self.send(Owner::Watcher(package, id), request, attempt, now);
     }
 
     /// Puts on what every request has, and opens its transaction.
@@ -276,6 +275,16 @@ impl Agent {
             Owner::Letter => self.session.settle(&job.request),
             #[cfg(feature = "full")]
             Owner::Watcher(package, id) => self.handle_notified(package, id, None, now),
+        }
+    }
+
+    /// The connection was lost before an answer came.
+    #[cfg_attr(not(feature = "full"), allow(clippy::unused_self, clippy::needless_pass_by_value))]
+    pub(super) fn handle_lost(&mut self, job: Job) {
+        match job.owner {
+            #[cfg(feature = "full")]
+            Owner::Watcher(package, id) => self.lose_notify(package, id, &job.request, &job.attempt),
+            Owner::Publication | Owner::Registration | Owner::Subscription(_) | Owner::Letter => {}
         }
     }
 

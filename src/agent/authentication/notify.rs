@@ -13,6 +13,16 @@ impl Attempt {
         Self { watcher, ..Self::default() }
     }
 
+    /// The same, of a NOTIFY that was kept for this connection. It is not kept for another.
+    pub(in crate::agent) fn of_late_notify(watcher: Option<String>) -> Self {
+        Self { watcher, late: true, ..Self::default() }
+    }
+
+    /// Whether the NOTIFY was kept for this connection.
+    pub(in crate::agent) const fn is_late(&self) -> bool {
+        self.late
+    }
+
     /// The host of the watcher, if it may want proof.
     pub(in crate::agent) fn watcher(&self) -> Option<&str> {
         self.watcher.as_deref()
