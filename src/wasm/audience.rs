@@ -39,13 +39,6 @@ impl Core {
     }
 }
 
-/// The one spelling of an address under which its policy is filed; nothing for what cannot be read.
-#[wasm_bindgen(js_name = canonicalAddress)]
-#[must_use]
-pub fn canonical_address(uri: &str) -> Option<String> {
-    Uri::parse(uri).ok().map(|uri| uri.canonical())
-}
-
 /// Asks what a watcher gets.
 pub(super) fn ask(shell: &Rc<Shell>, question: QuestionId, uri: &str, display: Option<&str>) {
     let mut record = Record::default();

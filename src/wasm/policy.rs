@@ -1,11 +1,20 @@
-//! What `src/js/xcap.ts` asks of the core: the edit of a ruleset, and digest for HTTP. Nothing here has a state.
+//! What `src/js/audience.ts` and `src/js/xcap.ts` ask of the core: the spelling of an address, the edit of a ruleset, and
+//! digest for HTTP. Nothing here has a state.
 
 use super::clock::Clock;
 use super::fields::credentials;
 use crate::event::watchers::Decision;
 use crate::presence::pres_rules::{self, EditError, Handling};
+use crate::sip::Uri;
 use crate::sip::auth::{Algorithm, Challenge, DigestCredentials, Protected};
 use wasm_bindgen::prelude::*;
+
+/// The one spelling of an address under which its policy is filed; nothing for what cannot be read.
+#[wasm_bindgen(js_name = canonicalAddress)]
+#[must_use]
+pub fn canonical_address(uri: &str) -> Option<String> {
+    Uri::parse(uri).ok().map(|uri| uri.canonical())
+}
 
 /// Changes a ruleset: see [`pres_rules::edit`]. `decision` is a word of [`Decision`]. Gives "" and the new text, or
 /// `overruled` and the id of the rule, or `unreadable` and why.
