@@ -99,11 +99,12 @@ function checkRoute(route: AgentOptions["route"] = []): string {
   return uris.map((uri) => `<${uri}>`).join(", ");
 }
 
-/** Rates as parameters of the Event header, each above the one before, with at most ten decimals (RFC 6446 §5.1, §8). */
+/** The rate of an interval. */
 function inverse(seconds: unknown): unknown {
   return typeof seconds === "number" ? 1 / seconds : seconds;
 }
 
+/** Rates as parameters of the Event header, each above the one before, with at most ten decimals (RFC 6446 §5.1, §8). */
 function checkRates(rates: Rates = {}): string {
   if (typeof rates !== "object" || rates === null) wrong("rates: give an object");
   checkNames(rates, "minInterval maxInterval adaptiveMinRate");
