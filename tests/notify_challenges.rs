@@ -77,6 +77,27 @@ fn no_notify_has_credentials_that_nobody_has_asked_for() {
 }
 
 #[test]
+fn the_last_notify_of_a_page_that_goes_away_has_an_answer_for_its_proxy() {
+    for (qop, answered) in [(", qop=\"auth\"", true), ("", false)] {
+        let mut scene = Presentity::new();
+        let challenge = format!("Digest realm=\"example.com\", nonce=\"n\"{qop}");
+        met_by_the_server(&mut scene, 407, &Name::ProxyAuthenticate, &challenge);
+        let (_, outcome) = scene.bob(Decision::Allow);
+        carries_nothing(&outcome.notifies[0]);
+        scene.page.agent.suspend(scene.page.now);
+        let last = scene.outcome().notifies.remove(0);
+        assert_eq!(state(&last).0, Substate::Terminated);
+        assert_eq!(last.header(&Name::Authorization), None);
+        assert_eq!(last.header(&Name::ProxyAuthorization).is_some(), answered);
+    }
+    let mut scene = with_token();
+    met_by_the_server(&mut scene, 407, &Name::ProxyAuthenticate, BEARER);
+    scene.bob(Decision::Allow);
+    scene.page.agent.suspend(scene.page.now);
+    carries_nothing(&scene.outcome().notifies[0]);
+}
+
+#[test]
 fn a_token_is_for_servers_and_not_for_watchers() {
     // 8898-2.1.2-a
     for (uri, decision) in [(EVE, None), (BOB, Some(Decision::Allow))] {

@@ -118,6 +118,9 @@ pub(super) struct Authentication {
     sessions: Vec<Session>,
     /// The realm whose server has refused the fixed credentials, and until when it is not asked again.
     refused: Option<(String, Instant)>,
+    /// NOTIFYs cannot wait for the challenge of a proxy: the page goes away.
+    #[cfg(feature = "full")]
+    pub(super) hurries: bool,
     /// Credentials have been taken at least once.
     taken: bool,
     /// The authorization servers that are trusted; none where a token would go in the clear.
@@ -134,6 +137,8 @@ impl Authentication {
             learned: 0,
             sessions: Vec::new(),
             refused: None,
+            #[cfg(feature = "full")]
+            hurries: false,
             taken: false,
             trusted,
             domain,

@@ -112,7 +112,11 @@ impl Agent {
         }
         let first = self.session.letters.len();
         #[cfg(feature = "full")]
-        self.leave_watchers(now);
+        {
+            self.authentication.hurries = true;
+            self.leave_watchers(now);
+            self.authentication.hurries = false;
+        }
         self.part(true);
         if self.link.is_online() {
             for at in first..self.session.letters.len() {

@@ -81,7 +81,7 @@ test("it works in Node", async () => {
     import "sip-presence/element";
     import "sip-presence/element/define";
     ${mainJob("sip-presence", "webSocket: WebSocket", "console.log(state.status);")}
-    const server = await startServer({ domain: "a.test", users: {} });
+    const server = await startServer({ domain: "a.test", users: { alice: "pw" } });
     await server.close();
   `);
   // Not `run`: this process is its server.
@@ -145,7 +145,7 @@ test("tsc accepts the types of the server", () => {
     const server: PresenceServer = await startServer({ domain: "a.test", users: { alice: "pw" }, rules: { default: "allow" } });
     await server.close();
     // @ts-expect-error no such rule
-    void startServer({ domain: "a.test", users: {}, rules: { default: "maybe" } });
+    void startServer({ domain: "a.test", users: { alice: "pw" }, rules: { default: "maybe" } });
   `);
   writeFileSync(join(project, "node-types/tsconfig.json"), JSON.stringify({
     compilerOptions: {

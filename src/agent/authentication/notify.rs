@@ -1,5 +1,5 @@
 //! Answers challenges to NOTIFYs. These go to whoever watches, and a stranger may refuse one with any challenge: so no
-//! NOTIFY has credentials that nobody has asked for, none has a token, and a challenge to one leaves nothing behind
+//! NOTIFY has credentials that nobody has asked for (but the last of a page that goes away, for its proxy), none has a token, and a challenge to one leaves nothing behind
 //! (RFC 3856 §9.3, §9.4).
 
 use super::{Asker, Attempt, Authentication, Credentials, Session, algorithm, fits};
@@ -26,6 +26,14 @@ impl Attempt {
     /// The host of the watcher, if it may want proof.
     pub(in crate::agent) fn watcher(&self) -> Option<&str> {
         self.watcher.as_deref()
+    }
+}
+
+impl Session {
+    /// Whether a proxy has challenged the user's own requests, and no answer to it can be looked up in a table: a nonce
+    /// of ours is in it.
+    fn is_of_proxy(&self) -> bool {
+        self.asker == Asker::Proxy && !self.challenge.qop.is_empty() && algorithm(&self.challenge).is_some()
     }
 }
 
@@ -71,7 +79,7 @@ impl Authentication {
     /// weaker algorithm, and with a nonce of ours in the answer.
     fn has_met(&self, challenge: &Challenge) -> bool {
         let is_same = |session: &Session| {
-            session.asker == Asker::Proxy
+            session.is_of_proxy()
                 && session.challenge.realm == challenge.realm
                 && algorithm(&session.challenge) == algorithm(challenge)
         };
@@ -79,8 +87,24 @@ impl Authentication {
     }
 
     /// Puts the answers to the challenges of this NOTIFY on it, and nothing else.
-    pub(in crate::agent) fn prove(&self, notify: &mut Message, attempt: &mut Attempt, random: &mut Random) {
+    /// But where the page goes away, the proxy of the user's own requests is answered from the start: nobody will be there
+    /// for its challenge.
+    pub(in crate::agent) fn prove(
+        &mut self,
+        notify: &mut Message,
+        attempt: &mut Attempt,
+        random: &mut Random,
+    ) {
         let Some(uri) = notify.request_uri().map(Uri::text) else { return };
+        if self.hurries {
+            let mut sessions = core::mem::take(&mut self.sessions);
+            for session in sessions.iter_mut().filter(|session| session.is_of_proxy()) {
+                if let Some((name, row)) = self.row(session, notify, &uri, random) {
+                    notify.push(name, row);
+                }
+            }
+            self.sessions = sessions;
+        }
         for proof in &mut attempt.proofs {
             if let Some((name, row)) = self.row(proof, notify, &uri, random) {
                 notify.push(name, row);
