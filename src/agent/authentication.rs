@@ -104,7 +104,7 @@ struct Session {
 
 impl Session {
     fn serves(&self, domain: &str) -> bool {
-        self.asker == Asker::Proxy || self.domain.eq_ignore_ascii_case(domain)
+        self.asker == Asker::Proxy || self.domain == domain
     }
 }
 
@@ -244,7 +244,7 @@ impl Authentication {
         let mut challenges = response.challenges(&asker.challenge_header());
         let domain = domain(request);
         // A server elsewhere gets no token, whoever it says has made it (RFC 8898 §2.1.2).
-        let is_own = asker == Asker::Proxy || self.domain.eq_ignore_ascii_case(&domain);
+        let is_own = asker == Asker::Proxy || self.domain == domain;
         let wants_token = challenges.iter().any(|challenge| challenge.scheme == BEARER);
         challenges.retain(|challenge| match challenge.scheme == BEARER {
             true => is_own && self.is_trusted(challenge),
@@ -254,7 +254,7 @@ impl Authentication {
             // FreeSWITCH refuses a nonce that it has dropped without a new one: once more, without credentials.
             let held = self.sessions.len();
             if response.header(&asker.challenge_header()).is_none() {
-                self.sessions.retain(|session| session.asker != asker || !session.serves(&domain));
+                self.sessions.retain(|session| session.asker != asker);
             }
             return match self.sessions.len() < held {
                 true => Verdict::Retry,
@@ -333,7 +333,7 @@ impl Authentication {
 
 /// The domain of whom a request is about; in a dialog its target is an address of a device, which says nothing.
 fn domain(request: &Message) -> String {
-    request.to().map(|to| to.uri.host).unwrap_or_default()
+    request.to().map(|to| to.uri.host.to_ascii_lowercase()).unwrap_or_default()
 }
 
 /// The algorithm of a digest challenge, if it is known.

@@ -143,7 +143,7 @@ impl Agent {
             authentication: Authentication::new(
                 config.credentials.clone(),
                 config.trusted(),
-                config.aor.host.clone(),
+                config.aor.host.to_ascii_lowercase(),
             ),
             parked: Vec::new(),
             registration,
