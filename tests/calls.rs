@@ -1,5 +1,6 @@
 //! Watching calls (RFC 4235) and watchers (RFC 3857): the subscriptions, what their documents become, and how a
 //! table is kept right. The server is the test.
+#![cfg(feature = "full")]
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 mod common;

@@ -1,4 +1,5 @@
 //! NOTIFYs that have to prove who sends them, and documents that were told before (RFC 3856 §9.4).
+#![cfg(feature = "full")]
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 mod common;
