@@ -138,7 +138,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     this.#credentials = options.credentials;
     this.#isWatched = options.authorize !== undefined;
     this.#hasPolicies = (options.authorize ?? options.xcapRoot) !== undefined;
-    this.#taken = takeSession(this.#options.aor);
+    this.#taken = takeSession(this.#options.aor, options.keepSession !== false);
     const loaded = load(options.wasm).then(async ({ Core, attach }) => {
       if (this.#hasPolicies) {
         this.#audience = attach?.(options, {

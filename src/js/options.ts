@@ -154,7 +154,7 @@ export function needsFull(options: AgentOptions): boolean {
 
 /** The options of `createAgent`. */
 const OPTIONS = "server aor displayName credentials authorizationServers register expires keepAlive route rates linger window "
-  + "listServer allowInsecure full webSocket wasm authorize identities policies xcapRoot notifiers";
+  + "listServer allowInsecure full webSocket wasm authorize identities policies xcapRoot notifiers keepSession";
 
 /** Checks that nothing is misspelt: what is not known would be ignored. */
 function checkNames(given: object, known: string): void {
@@ -166,7 +166,7 @@ function checkNames(given: object, known: string): void {
 export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance"> {
   if (typeof options !== "object" || options === null) wrong("createAgent takes an object with server and aor");
   checkNames(options, OPTIONS);
-  for (const name of ["register", "full", "allowInsecure"] as const) {
+  for (const name of ["register", "full", "allowInsecure", "keepSession"] as const) {
     if (!["boolean", "undefined"].includes(typeof options[name])) wrong(`${name}: give true or false`);
   }
   const servers = [options.server].flat().map((url) => checkUrl("server", url, "ws", "sip.example.com/ws", options.allowInsecure === true));

@@ -54,9 +54,9 @@ function lock(name: string): Promise<(() => void) | undefined> {
   });
 }
 
-/** Takes the first free place of this tab for an agent of `aor`. */
-export async function takeSession(aor: string): Promise<Session> {
-  const storage = store();
+/** Takes the first free place of this tab for an agent of `aor`; `keeps`: whether anything outlives the page. */
+export async function takeSession(aor: string, keeps: boolean): Promise<Session> {
+  const storage = keeps ? store() : undefined;
   for (let number = 1; ; number++) {
     const key = `sip-presence:session:${number}:${aor}`;
     if (taken.has(key)) continue;

@@ -397,6 +397,11 @@ export interface AgentOptions {
   readonly rates?: Rates | undefined;
   /** Milliseconds a watch goes on after the last `unwatch()`, for pages that come and go. Default: 2000. */
   readonly linger?: number | undefined;
+  /**
+   * Keep in `sessionStorage`, for the next load of this tab, the name of the device, the entity-tag of the publication, and
+   * what ends the dialogs that are left. Default: true.
+   */
+  readonly keepSession?: boolean | undefined;
   /** How many SUBSCRIBEs may be on their way at once. Default: 16. */
   readonly window?: number | undefined;
   /** A server that takes a whole list in one SUBSCRIBE (RFC 5367): `watch([...])` then needs one subscription. */

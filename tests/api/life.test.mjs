@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createAgent } from "sip-presence";
 import { startServer } from "sip-presence/server";
@@ -250,17 +251,39 @@ test("an exception in the core ends the agent with one failure, and others go on
   await alice.publish({ status: "away" });
 });
 
-test("a host that refuses locks is as one without", async (t) => {
+/** Puts `value` in the place of a global for the time of a test. */
+function replace(t, name, value) {
+  const before = Object.getOwnPropertyDescriptor(globalThis, name);
+  Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+  t.after(() => (before === undefined ? delete globalThis[name] : Object.defineProperty(globalThis, name, before)));
+}
+
+/** A `sessionStorage`; gives what is in it. */
+function keep(t) {
   const kept = new Map();
-  const store = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
+  replace(t, "sessionStorage", { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) });
+  return kept;
+}
+
+test("an entity-tag is kept for the next load of the tab, unless the page wants nothing kept", async (t) => {
+  const kept = keep(t);
+  const none = openAgent(t, server, "alice", { keepSession: false });
+  await none.publish({ status: "busy" });
+  await sleep(1500);
+  assert.equal(kept.size, 0);
+  const alice = openAgent(t, server, "alice");
+  const sent = traceOf(alice);
+  await alice.publish({ status: "busy" });
+  await until(() => {
+    const tags = sent.map(({ text }) => /^SIP-ETag: (.*)\r$/m.exec(text)?.[1]).filter(Boolean);
+    return tags.length > 0 && [...kept.values()].some((text) => text.includes(tags.at(-1)));
+  }, "the entity-tag to be kept");
+});
+
+test("a host that refuses locks is as one without", async (t) => {
+  const kept = keep(t);
   const refuse = () => Promise.reject(new DOMException("denied in this context", "SecurityError"));
-  const replace = (name, value) => {
-    const before = Object.getOwnPropertyDescriptor(globalThis, name);
-    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
-    t.after(() => (before === undefined ? delete globalThis[name] : Object.defineProperty(globalThis, name, before)));
-  };
-  replace("sessionStorage", store);
-  replace("navigator", { locks: { request: refuse } });
+  replace(t, "navigator", { locks: { request: refuse } });
   const agent = openAgent(t, server, "alice");
   await event(agent, "connection", { accept: ({ detail }) => detail.state === "online" });
   assert.equal(kept.size, 1);
