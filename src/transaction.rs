@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 /// T1 of RFC 3261 §17.1.1.1. Timers F and N are 64 times this.
 pub const T1: Duration = Duration::from_millis(500);
 
+/// A timer that fires this late was kept from it: the machine slept, or the page was frozen.
+const LATE: Duration = Duration::from_secs(5);
+
 /// The open client transactions of one user agent, each with the owner that wants its end.
 pub struct ClientTransactions<T> {
     transport: &'static str,
@@ -31,6 +34,8 @@ struct Open<T> {
     branch: String,
     method: Method,
     deadline: Instant,
+    /// The deadline was moved since it passed in the sleep of the machine.
+    slept: bool,
     owner: T,
 }
 
@@ -57,7 +62,7 @@ impl<T> ClientTransactions<T> {
     pub fn start(&mut self, request: &mut Message, token: &str, owner: T, now: Instant) {
         let branch = self.stamp(request, token);
         let deadline = now + self.timer_f;
-        self.open.push(Open { branch, method: request.method(), deadline, owner });
+        self.open.push(Open { branch, method: request.method(), deadline, slept: false, owner });
     }
 
     /// Puts a Via on top of a request whose response nobody waits for, and returns its branch. With a REGISTER goes
@@ -96,8 +101,15 @@ impl<T> ClientTransactions<T> {
         Response::Final(self.open.remove(at).owner)
     }
 
-    /// Ends the transactions whose Timer F has fired, and returns their owners.
+    /// Ends the transactions whose Timer F has fired, and returns their owners. After a sleep the timer fires before
+    /// what has arrived meanwhile is handled: there is a moment more, once, for an answer among it.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<T> {
+        for open in &mut self.open {
+            if !open.slept && open.deadline + LATE < now {
+                open.slept = true;
+                open.deadline = now + T1.times(2);
+            }
+        }
         self.open.extract_if(.., |open| open.deadline <= now).map(|open| open.owner).collect()
     }
 

@@ -7,6 +7,7 @@ use common::Page;
 use sip_presence::agent::{Event, FailureCode, RequestId};
 use sip_presence::presence::{PublishedState, Status, pidf};
 use sip_presence::sip::{Message, Method, Name};
+use sip_presence::time::Duration;
 use std::collections::BTreeSet;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -314,4 +315,24 @@ fn who_waits_for_a_publication_hears_that_the_connection_is_lost_again_and_again
     page.connect();
     page.disconnect();
     assert_eq!(published(&page, id), Some(Err(FailureCode::ConnectionLost)));
+}
+
+#[test]
+fn an_answer_that_came_while_the_machine_slept_is_heard_when_it_wakes() {
+    let mut page = Page::online();
+    let first = publish(&mut page, "one");
+    let request = page.next_sent();
+    page.throttled(Duration::from_secs(8 * 3600));
+    assert_eq!(published(&page, first), None, "the timer is handled before what has arrived");
+    accept(&mut page, &request, "e1");
+    assert_eq!(published(&page, first), Some(Ok(())));
+
+    let second = publish(&mut page, "two");
+    let request = page.next_sent();
+    assert_eq!(request.header(&Name::SipIfMatch), Some("e1"), "the entity-tag is not lost");
+    // Timers that are always late, as those of a hidden page, are waited for once only.
+    page.throttled(Duration::from_secs(60));
+    assert_eq!(published(&page, second), None);
+    page.throttled(Duration::from_secs(60));
+    assert_eq!(published(&page, second), Some(Err(FailureCode::Timeout)));
 }
