@@ -185,6 +185,7 @@ const scripts = files("package.json", "tsconfig.json", "scripts/build.mjs", "src
 await build("javascript", [...modules, ...scripts], async () => {
   await javascript();
   run(join(root, "node_modules", ".bin", "tsc"), ["--project", "tsconfig.json"], { env: environment });
+  copyFileSync(join(root, "src", "js", "react.d.ts"), join(pkg, "react.d.ts"));
   prune();
 });
 await build("playground", files("package.json", "scripts/build.mjs", "www"), playground);

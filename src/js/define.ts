@@ -2,6 +2,7 @@
 import { SipPresenceElement } from "./element.js";
 
 export { SipPresenceElement };
+export type { SipPresenceAttributes } from "./element.js";
 
 declare global {
   interface HTMLElementTagNameMap {

@@ -24,6 +24,22 @@ export interface PresenceWords extends Record<Status, string> {
   [reason: string]: string;
 }
 
+/** What templates with types, such as JSX, may set: the attributes of `<sip-presence>`, and its agent. */
+export interface SipPresenceAttributes {
+  /** Whom to show. */
+  readonly uri?: string | undefined;
+  /** The person's name for assistive technology. */
+  readonly label?: string | undefined;
+  /** Show the note too. */
+  readonly note?: boolean | undefined;
+  /** Show the shape without the word. */
+  readonly compact?: boolean | undefined;
+  /** `dialog`: show calls instead of presence. */
+  readonly package?: Package | undefined;
+  /** The property, for templates that set those. */
+  readonly agent?: Agent | undefined;
+}
+
 /**
  * Of each status: the shape on a grid of 16 × 16, its colour, and its colour where the user prefers dark pages.
  * As not every page follows that wish, each colour keeps a contrast of 3:1 on white and on near-black.

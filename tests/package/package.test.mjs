@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -60,12 +60,27 @@ const mainJob = (from, more, done) => `
 test("the tarball has what it needs and nothing else", () => {
   const names = packed.files.map(({ path }) => path);
   for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE", "pkg/index.js", "pkg/index.d.ts",
-    "pkg/types.d.ts", "pkg/inline.js", "pkg/sip-presence.wasm", "pkg/full.js", "pkg/sip-presence-full.wasm", "pkg/element.js", "pkg/define.js", "pkg/server.js", "pkg/server.d.ts",
+    "pkg/types.d.ts", "pkg/inline.js", "pkg/sip-presence.wasm", "pkg/full.js", "pkg/sip-presence-full.wasm", "pkg/react.d.ts", "docs/api.md", "pkg/element.js", "pkg/define.js", "pkg/server.js", "pkg/server.d.ts",
     "pkg/sip-presence-server.wasm", "pkg/cli.js", "pkg/www/index.html"]) {
     assert.ok(names.includes(name), `${name} is missing`);
   }
-  assert.deepEqual(names.filter((name) => !/^(?:pkg\/|package\.json$|[A-Z-]+(?:\.md)?$)/.test(name)), []);
+  assert.deepEqual(names.filter((name) => !/^(?:(?:pkg|docs|deploy\/kamailio)\/|package\.json$|[A-Z-]+(?:\.md)?$)/.test(name)), []);
   assert.deepEqual(names.filter((name) => /^pkg\/(?:wasm|stamps)\//.test(name)), []);
+});
+
+test("no document in the tarball has a link that leads out of it", () => {
+  const names = packed.files.map(({ path }) => path);
+  let count = 0;
+  for (const name of names.filter((name) => name.endsWith(".md"))) {
+    const text = readFileSync(join(project, "node_modules/sip-presence", name), "utf8");
+    for (const [, target] of text.matchAll(/\]\(([^()\s]+)\)/g)) {
+      if (/^(?:[a-z]+:|#)/.test(target)) continue;
+      count += 1;
+      const linked = posix.join(posix.dirname(name), target.split("#")[0]);
+      assert.ok(names.some((name) => name === linked || name.startsWith(`${linked}/`)), `${name}: ${target} is not in the tarball`);
+    }
+  }
+  assert.ok(count > 30, `${count} links`);
 });
 
 test("every entry of exports is there, with its types", () => {
@@ -80,6 +95,7 @@ test("it works in Node", async () => {
     import { startServer } from "sip-presence/server";
     import "sip-presence/element";
     import "sip-presence/element/define";
+    import "sip-presence/element/react";
     ${mainJob("sip-presence", "webSocket: WebSocket", "console.log(state.status);")}
     const server = await startServer({ domain: "a.test", users: { alice: "pw" } });
     await server.close();
@@ -137,6 +153,56 @@ for (const [module, moduleResolution] of [["ESNext", "Bundler"], ["NodeNext", "N
     }
   });
 }
+
+/** As much of React's types as its JSX needs, in the same shape: `export =`, and a runtime that extends it. */
+const REACT = {
+  "package.json": `{ "name": "react", "version": "19.0.0", "exports": { ".": { "types": "./index.d.ts" }, "./jsx-runtime": { "types": "./jsx-runtime.d.ts" } } }`,
+  "index.d.ts": `
+    export = React;
+    declare namespace React {
+      interface HTMLAttributes<T> { className?: string; onClick?: (event: { currentTarget: T }) => void }
+      type DetailedHTMLProps<E extends HTMLAttributes<T>, T> = { key?: string; ref?: (element: T | null) => void } & E;
+      namespace JSX {
+        interface Element { type: unknown }
+        interface IntrinsicElements { span: DetailedHTMLProps<HTMLAttributes<HTMLSpanElement>, HTMLSpanElement> }
+      }
+    }`,
+  "jsx-runtime.d.ts": `
+    import * as React from "./";
+    export namespace JSX {
+      interface Element extends React.JSX.Element {}
+      interface IntrinsicElements extends React.JSX.IntrinsicElements {}
+    }`,
+};
+
+test("tsc knows the element in JSX of React, and checks its attributes", () => {
+  const folder = join(project, "react-types");
+  mkdirSync(join(folder, "node_modules/react"), { recursive: true });
+  for (const [name, text] of Object.entries(REACT)) writeFileSync(join(folder, "node_modules/react", name), text);
+  cpSync(join(project, "node_modules/sip-presence"), join(folder, "node_modules/sip-presence"), { recursive: true });
+  writeFileSync(join(folder, "app.tsx"), `
+    import { SipPresenceElement } from "sip-presence/element/react";
+    console.log(SipPresenceElement.words.busy, document.querySelector("sip-presence")?.state?.status);
+    export const dot = <sip-presence uri="sip:bob@example.com" label="Bob" note compact={false} package="dialog" className="dot"
+      ref={(element) => console.log(element?.state)} onClick={({ currentTarget }) => console.log(currentTarget.agent)} />;
+    // @ts-expect-error no such package
+    export const wrong = <sip-presence uri="sip:bob@example.com" package="calls" />;
+    // @ts-expect-error no such attribute
+    export const misspelt = <sip-presence url="sip:bob@example.com" />;
+  `);
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({
+    compilerOptions: {
+      module: "ESNext", moduleResolution: "Bundler", target: "ES2022", lib: ["ES2022", "ESNext.Disposable", "DOM", "DOM.Iterable"], types: [],
+      jsx: "react-jsx", strict: true, exactOptionalPropertyTypes: true, noEmit: true, skipLibCheck: false,
+    },
+    files: ["app.tsx"],
+  }));
+  try {
+    run(bin("tsc"), ["--project", "react-types/tsconfig.json"]);
+  } catch (error) {
+    assert.fail(error.stdout);
+  }
+});
 
 test("tsc accepts the types of the server", () => {
   mkdirSync(join(project, "node-types"), { recursive: true });

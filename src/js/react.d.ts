@@ -1,0 +1,16 @@
+/**
+ * The entry `sip-presence/element/react`: at run time that of `define.ts`; besides, JSX of React knows `<sip-presence>`.
+ * The build copies this file: only where there are types of React can it be compiled.
+ */
+import type { DetailedHTMLProps, HTMLAttributes } from "react";
+import type { SipPresenceAttributes, SipPresenceElement } from "./element.js";
+
+export { SipPresenceElement } from "./define.js";
+
+declare module "react" {
+  namespace JSX {
+    interface IntrinsicElements {
+      "sip-presence": DetailedHTMLProps<HTMLAttributes<SipPresenceElement> & SipPresenceAttributes, SipPresenceElement>;
+    }
+  }
+}
