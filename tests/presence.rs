@@ -348,11 +348,21 @@ fn a_rule_shows_a_part_of_the_document() {
     let presence = view.presence.as_ref().unwrap();
     assert!(presence.persons[0].attributes.is_empty() && presence.persons[0].notes.is_empty());
     assert!(presence.tuples[0].contact.is_some());
-    let wrong = sip_presence::server::Config::from_json(
-        r#"{ "domain": "x", "users": { "bob": "" }, "rules": { "watchers": [{ "watcher": "bob", "decision": "allow", "show": { "attributes": ["moods"] } }] } }"#,
-    );
-    let error = sip_presence::server::Server::new(wrong.unwrap(), [0; 32], world.now).err().unwrap();
-    assert!(error.to_string().contains("moods"), "{error}");
+    let wrong = r#"{ "domain": "x", "users": { "bob": "y" }, "rules": { "watchers": [{ "watcher": "bob", "decision": "allow", "show": { "attributes": ["moods"] } }] } }"#;
+    assert!(refused(wrong).contains("moods"));
+}
+
+/// What is said of a configuration that cannot be used.
+fn refused(json: &str) -> String {
+    let config = sip_presence::server::Config::from_json(json).unwrap();
+    let now = sip_presence::time::Instant::from_millis(0);
+    sip_presence::server::Server::new(config, [0; 32], now).err().unwrap().to_string()
+}
+
+#[test]
+fn a_user_without_a_password_is_refused() {
+    let error = refused(r#"{ "domain": "x", "users": { "alice": "y", "bob": "" } }"#);
+    assert_eq!(error, "users.bob: the password must not be empty");
 }
 
 #[test]

@@ -106,8 +106,7 @@ function inverse(seconds: unknown): unknown {
 
 /** Rates as parameters of the Event header, each above the one before, with at most ten decimals (RFC 6446 §5.1, §8). */
 function checkRates(rates: Rates = {}): string {
-  if (typeof rates !== "object" || rates === null) wrong("rates: give an object");
-  checkNames(rates, "minInterval maxInterval adaptiveMinRate");
+  checkNames("rates", rates, "minInterval maxInterval adaptiveMinRate");
   const { minInterval, maxInterval, adaptiveMinRate } = rates;
   let text = "";
   let last = 0;
@@ -156,19 +155,25 @@ export function needsFull(options: AgentOptions): boolean {
 const OPTIONS = "server aor displayName credentials authorizationServers register expires keepAlive route rates linger window "
   + "listServer allowInsecure full webSocket wasm authorize identities policies xcapRoot notifiers keepSession";
 
-/** Checks that nothing is misspelt: what is not known would be ignored. */
-function checkNames(given: object, known: string): void {
+/** Checks that `value` is absent, or of one of the types `known`; `text` says what to give. */
+function checkType(name: string, value: unknown, known: string, text: string): void {
+  if (value !== undefined && !known.includes(typeof value)) wrong(`${name}: give ${text}`);
+}
+
+/** Checks that `given` is an object and nothing in it misspelt: what is not known would be ignored. */
+function checkNames(what: string, given: unknown, known: string): void {
   const names = known.split(" ");
+  if (typeof given !== "object" || given === null) wrong(`${what}: give an object with ${names[0]}`);
   for (const name of Object.keys(given)) if (!names.includes(name)) wrong(`${name}: there is no such option; give ${names.join(", ")}`);
 }
 
 /** Checks the options of `createAgent` and fills in the defaults. */
 export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance"> {
-  if (typeof options !== "object" || options === null) wrong("createAgent takes an object with server and aor");
-  checkNames(options, OPTIONS);
+  checkNames("createAgent", options, OPTIONS);
   for (const name of ["register", "full", "allowInsecure", "keepSession"] as const) {
-    if (!["boolean", "undefined"].includes(typeof options[name])) wrong(`${name}: give true or false`);
+    checkType(name, options[name], "boolean", "true or false");
   }
+  checkType("wasm", options.wasm, "object string", "a URL, bytes or a Response");
   const servers = [options.server].flat().map((url) => checkUrl("server", url, "ws", "sip.example.com/ws", options.allowInsecure === true));
   if (servers.length === 0) wrong("server: give at least one WebSocket URL");
   if (typeof options.aor !== "string" || !OWN_ADDRESS.test(options.aor)) {
@@ -177,7 +182,7 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
   if (/^sips:/i.test(options.aor) && servers.some((url) => url.startsWith("ws:"))) {
     wrong("server: a sips: address needs a wss: server");
   }
-  if (options.displayName !== undefined && typeof options.displayName !== "string") wrong("displayName: give a string");
+  checkType("displayName", options.displayName, "string", "a string");
   const { credentials, authorizationServers = [] } = options;
   if (!Array.isArray(authorizationServers) || !authorizationServers.every((url) => /^https:\/\/./i.test(String(url)))) {
     wrong("authorizationServers: give an array of https URLs");
@@ -219,14 +224,17 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
 /** Checks the argument of `autoAway`: the milliseconds. */
 export function checkAutoAway(options: AutoAwayOptions): number {
   if (globalThis.document === undefined) wrong("autoAway: only a page sees what its user does; here is no document");
-  checkNames(options, "after");
+  checkNames("autoAway", options, "after");
   return checkNumber("after", options.after, 1000, 300_000);
 }
 
 /** The constructor of WebSockets. */
 export function checkWebSocket({ webSocket = globalThis.WebSocket }: AgentOptions): new (...args: unknown[]) => object {
-  if (typeof webSocket !== "function") {
-    wrong("webSocket: this host has no global WebSocket; pass a constructor, such as that of the npm package ws");
+  try {
+    // Throws for what cannot be constructed, and calls nothing of it.
+    Reflect.construct(Object, [], webSocket as never);
+  } catch {
+    wrong("webSocket: give a constructor, such as that of the npm package ws");
   }
   return webSocket as new (...args: unknown[]) => object;
 }
@@ -243,10 +251,10 @@ export function checkSubject(options: WatchOptions | undefined, full: boolean): 
 /** Checks the argument of `publish`; `until` becomes epoch milliseconds. */
 export function checkPublication(options: PublishOptions): CorePublication {
   const words = STATUSES.slice(1);
-  checkNames(options ?? {}, "status note activities until");
-  if (!words.includes(options?.status)) wrong(`status: give one of ${words.join(", ")}`);
+  checkNames("publish", options, "status note activities until");
+  if (!words.includes(options.status)) wrong(`status: give one of ${words.join(", ")}`);
   const { status, note, activities = [] } = options;
-  if (note !== undefined && typeof note !== "string") wrong("note: give a string");
+  checkType("note", note, "string", "a string");
   if (!Array.isArray(activities) || !activities.every((activity) => typeof activity === "string")) {
     wrong("activities: give an array of strings");
   }

@@ -283,7 +283,13 @@ impl Config {
 
     /// Whether a user could ever sign in.
     fn check_user(&self, name: &str, user: &User) -> Result<(), ConfigError> {
-        let User::Hashes { ha1 } = user else { return Ok(()) };
+        let ha1 = match user {
+            User::Hashes { ha1 } => ha1,
+            User::Password(password) if password.is_empty() => {
+                return Err(ConfigError(["users.", name, ": the password must not be empty"].concat()));
+            }
+            User::Password(_) => return Ok(()),
+        };
         let algorithms = self.algorithms();
         let mut usable = false;
         for (algorithm, hash) in ha1 {

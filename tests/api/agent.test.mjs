@@ -42,7 +42,8 @@ test("a wrong option throws a TypeError that names it", () => {
     [{ server: "ws://sip.example.test/" }, /allowInsecure/], [{ aor: "alice" }, /aor/], [{ aor: "tel:+1" }, /aor/],
     [{ credentials: { password: "x" } }, /username/], [{ credentials: { username: "a" } }, /ha1/],
     [{ credentials: { username: "a", ha1: {} } }, /ha1/], [{ expires: 0 }, /expires/], [{ linger: -1 }, /linger/],
-    [{ expires: 1.5 }, /expires/], [{ webSocket: "WebSocket" }, /webSocket/],
+    [{ expires: 1.5 }, /expires/], ...["WebSocket", () => 1, { prototype: {} }, null].map((webSocket) => [{ webSocket }, /webSocket: give a constructor/]),
+    ...[5, true, () => "x.wasm"].map((wasm) => [{ wasm }, /wasm: give/]),
     [{ route: "sip:proxy.example.test" }, /route/], [{ route: ["sip:a;lr", "proxy;lr"] }, /route/],
     [{ route: "<sip:a;lr>" }, /route/], [{ route: "sip:a;lrx" }, /route/],
     // 6446-5.1-a 6446-8-c
@@ -53,7 +54,7 @@ test("a wrong option throws a TypeError that names it", () => {
   for (const [change, message] of wrong) {
     assert.throws(() => createAgent(options(change)), (error) => error instanceof TypeError && message.test(error.message));
   }
-  assert.throws(() => createAgent(), TypeError);
+  for (const none of [undefined, null, "wss://a.example"]) assert.throws(() => createAgent(none), /^TypeError.*createAgent: give an object/);
 });
 
 // 6446-4.1-a 6446-5.1-a 3261-8.1.1.1-b
@@ -103,6 +104,7 @@ test("a wrong argument of a verb throws a TypeError at once", async (t) => {
     { status: "busy", activities: "meeting" }, { status: "busy", until: "soon" }, { status: "busy", until: 1_767_225_600 }, { status: "busy", until: new Date(NaN) }]) {
     assert.throws(() => agent.publish(state), TypeError);
   }
+  for (const none of [null, "busy"]) assert.throws(() => agent.publish(none), /^TypeError.*publish: give an object with status/);
   assert.throws(() => agent.autoAway(), /^TypeError.*no document/);
 });
 

@@ -42,6 +42,7 @@ test("a wrong configuration is a TypeError that names the field", async () => {
     [{ users: { alice: { ha1: { MD5: "0".repeat(32) } } }, algorithms: ["SHA-256"] }, /users\.alice\.ha1: give a hash for one of/],
     [{ rules: { watchers: [{ watcher: "nobody", decision: "allow" }] } }, /rules: there is no user "nobody"/],
     [{ nonceLifetime: 0 }, /nonceLifetime/], [{ users: {} }, /users: give at least one/], [{ users: { "sip:a@b": "x" } }, /no user name/],
+    [{ users: { alice: "pw", bob: "" } }, /users\.bob: the password must not be empty/],
     [{ path: "ws" }, /path/], [{ onEvent: 5 }, /onEvent/], [{ minExpires: "many" }, /minExpires: (?!.*line)/],
   ];
   for (const [change, message] of wrong) {

@@ -191,6 +191,7 @@ describe("a user who leaves the device and comes back", { skip: missing }, () =>
     }, options);
     assert.match(await refused({ after: 300 }), /^TypeError.*after.*1000/, "300 are seconds");
     assert.match(await refused({ afer: 300_000 }), /^TypeError.*afer/);
+    for (const none of [300, null]) assert.match(await refused(none), /^TypeError.*autoAway: give an object with after/);
   });
 
   test("a page that nobody sees has no input, and is used when it is shown", async (t) => {
