@@ -2,8 +2,11 @@
 
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { WebSocket } from "ws";
+import { until } from "./wait.mjs";
 
 /** The executable: `CHROMIUM`, or where Debian puts it. */
 export const executable = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -34,10 +37,26 @@ export function launch(options = {}) {
 }
 
 /**
- * A tab that Playwright does not know, for what a tab in front of Playwright cannot be: hidden and frozen. The browser
- * must have been launched with `--remote-debugging-port`.
+ * Where a browser that was launched with `--remote-debugging-port=0` is reached: it chooses the port itself, so that
+ * nobody else can have taken it.
  *
- * @param {number} port that of the browser
+ * @param {import("playwright-core").Browser} browser
+ * @returns {Promise<number>}
+ */
+export async function debuggingPort(browser) {
+  const session = await browser.newBrowserCDPSession();
+  const { commandLine } = await session.send("SystemInfo.getInfo");
+  await session.detach();
+  const [, folder] = /--user-data-dir=(\S+)/.exec(commandLine);
+  const written = () => readFile(join(folder, "DevToolsActivePort"), "utf8").catch(() => "");
+  return until(async () => Number.parseInt(await written(), 10), "the port of the browser");
+}
+
+/**
+ * A tab that Playwright does not know, for what a tab in front of Playwright cannot be: hidden and frozen. The browser
+ * must have been launched with `--remote-debugging-port=0`.
+ *
+ * @param {number} port what `debuggingPort` gives
  * @param {string} url
  * @returns {Promise<{ send(method: string, params?: object): Promise<any>, evaluate(expression: string): Promise<any>, close(): Promise<void> }>}
  */
