@@ -1,14 +1,12 @@
 /** The life of a page: its tab is closed, reloaded, duplicated, crashes, sleeps, goes into the back/forward cache. */
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createAgent } from "sip-presence";
 import { startServer } from "sip-presence/server";
 import { WebSocket } from "ws";
-import { bareTab, launch, missing } from "../common/chromium.mjs";
+import { bareTab, debuggingPort, launch, missing } from "../common/chromium.mjs";
 import { startRelay } from "../common/relay.mjs";
 import { serveStatic } from "../common/static.mjs";
 import { until } from "../common/wait.mjs";
@@ -55,11 +53,8 @@ describe("the life of a page", { skip: missing }, () => {
   let browser, port, server, site;
   before(async () => {
     // Its default is a browser without back/forward cache.
-    const probe = createServer().listen(0, "127.0.0.1");
-    await once(probe, "listening");
-    ({ port } = probe.address());
-    await new Promise((resolve) => { probe.close(resolve); });
-    browser = await launch({ ignoreDefaultArgs: ["--disable-back-forward-cache"], args: [`--remote-debugging-port=${port}`] });
+    browser = await launch({ ignoreDefaultArgs: ["--disable-back-forward-cache"], args: ["--remote-debugging-port=0"] });
+    port = await debuggingPort(browser);
     server = await startServer(config);
     site = await serveStatic(root, { files: FILES, cache: "no-cache" });
   });
@@ -118,7 +113,7 @@ describe("the life of a page", { skip: missing }, () => {
     assert.equal(calls.size, WATCHES);
     const before = relay.messages.length;
     await page.close();
-    await until(() => live(relay).size === 0, () => `${live(relay).size} live subscriptions`, 2000);
+    await until(() => live(relay).size === 0, () => `${live(relay).size} live subscriptions`);
     const ends = sent(relay, "SUBSCRIBE").filter(({ expires }) => expires === "0");
     assert.deepEqual(new Set(ends.map(({ callId }) => callId)), calls);
     assert.equal(ends.length, WATCHES, "once each");
@@ -156,9 +151,10 @@ describe("the life of a page", { skip: missing }, () => {
   test("a tab that crashed ends its old dialogs at the next load, and takes its publication over", async (t) => {
     const relay = await relayFor(t, { hold: true });
     const page = await open(t, relay, { watches: WATCHES, status: "busy" });
+    const tags = () => received(relay).filter(({ cseq, link }) => link === 0 && cseq?.endsWith("PUBLISH")).map(({ text }) => /^SIP-ETag: *(\S+)/m.exec(text)?.[1]);
     await until(async () => {
-      const kept = await page.evaluate(() => sessionStorage.getItem("sip-presence:session:1:sip:watcher@example.test"));
-      return kept.match(/SUBSCRIBE sip:/g)?.length === WATCHES;
+      const kept = await page.evaluate(() => sessionStorage.getItem("sip-presence:session:1:sip:watcher@example.test")) ?? "";
+      return kept.match(/SUBSCRIBE sip:/g)?.length === WATCHES && kept.includes(tags().at(-1) ?? "no answer");
     }, "the session to be kept");
     const old = live(relay);
     assert.equal(old.size, WATCHES);
@@ -174,8 +170,7 @@ describe("the life of a page", { skip: missing }, () => {
     assert.equal(live(relay).size, 1);
     const published = () => sent(relay, "PUBLISH").filter(({ link }) => link === 1);
     await until(() => published().length === 2, "the publication, and once more with credentials");
-    const tag = received(relay).findLast(({ text, cseq, link }) => link === 0 && cseq?.endsWith("PUBLISH") && /^SIP-ETag:/m.test(text)).text.match(/^SIP-ETag: *(\S+)/m)[1];
-    for (const { text } of published()) assert.ok(text.includes(`SIP-If-Match: ${tag}`), text);
+    for (const { text } of published()) assert.ok(text.includes(`SIP-If-Match: ${tags().at(-1)}`), text);
     const answers = () => received(relay).filter(({ cseq, link }) => link === 1 && cseq?.endsWith("PUBLISH")).map(({ status }) => status);
     await until(() => answers().length === 2, "the answer");
     assert.equal(answers()[1], 200, "modified");
@@ -211,7 +206,7 @@ describe("the life of a page", { skip: missing }, () => {
     await page.evaluate(() => { globalThis.mark = "the same page"; });
     const old = live(relay);
     await page.goto(`${site.url}/other.html`);
-    await until(() => live(relay).size === 0, () => `${live(relay).size} live subscriptions`, 2000);
+    await until(() => live(relay).size === 0, () => `${live(relay).size} live subscriptions`);
     await page.goBack({ waitUntil: "commit" });
     const reasons = await page.evaluate(() => JSON.stringify(performance.getEntriesByType("navigation")[0].notRestoredReasons));
     assert.equal(await page.evaluate(() => globalThis.mark), "the same page", `it came out of the cache: ${reasons}`);
@@ -228,7 +223,7 @@ describe("the life of a page", { skip: missing }, () => {
     const page = await open(t, relay, { watches: 2 });
     await page.goto(addressFor(relay, { watches: 3 }));
     await fresh(page, 3);
-    assert.equal(live(relay).size, 3);
+    await until(() => live(relay).size === 3, () => `${live(relay).size} live subscriptions`);
     await page.goBack({ waitUntil: "commit" });
     await fresh(page, 2);
     await until(() => live(relay).size === 2, () => `${live(relay).size} live subscriptions`);
@@ -282,11 +277,11 @@ describe("the life of a page", { skip: missing }, () => {
     const last = () => tab.evaluate("globalThis.life?.history.at(-1)");
     await until(async () => await last() === "away", "away");
     await tab.send("Page.setWebLifecycleState", { state: "frozen" });
-    const before = sent(relay, "SUBSCRIBE").length;
-    await until(() => received(relay).filter(({ text }) => /^Subscription-State: *terminated;reason=timeout/mi.test(text)).length === 3,
-      "the server to give the subscriptions up", 60_000);
-    assert.equal(sent(relay, "SUBSCRIBE").length, before, "it was asleep");
+    const isEnd = ({ text }) => /^Subscription-State: *terminated;reason=timeout/mi.test(text);
+    await until(() => received(relay).filter(isEnd).length === 3, "the server to give the subscriptions up", 60_000);
     await user0.publish({ status: "busy" });
+    const since = relay.messages.slice(relay.messages.findIndex(isEnd));
+    assert.deepEqual(since.filter(({ direction, text }) => direction === "up" && text.startsWith("SUBSCRIBE ")), [], "it was asleep");
     assert.equal(await last(), "away");
     await tab.send("Page.setWebLifecycleState", { state: "active" });
     await until(async () => await last() === "busy", "busy");
@@ -302,14 +297,18 @@ describe("the life of a page", { skip: missing }, () => {
     relay.refuse(true);
     relay.cut();
     await until(() => page.evaluate(() => globalThis.life.fresh()).then((n) => n === 0), "stale");
-    // Until the waits are long.
-    await until(() => page.evaluate(() => globalThis.life.agent.connection.attempt).then((n) => n >= 3), "three attempts", 60_000);
-    relay.refuse(false);
-    const retryAt = await page.evaluate(() => {
+    // In one turn of the page, so that no wait can end in between.
+    const online = (attempt) => page.evaluate((attempt) => {
+      const { connection } = globalThis.life.agent;
+      if (connection.state !== "reconnecting" || connection.attempt < attempt) return undefined;
       dispatchEvent(new Event("online"));
       return globalThis.life.agent.connection.state;
-    });
-    assert.equal(retryAt, "connecting", "at once");
+    }, attempt);
+    // Until the waits are long.
+    assert.equal(await until(() => online(3), "three attempts", 60_000), "connecting", "at once");
+    await until(() => page.evaluate(() => globalThis.life.agent.connection.attempt).then((n) => n >= 4), "the fourth attempt");
+    relay.refuse(false);
+    await online(4);
     await fresh(page, 3);
   });
 });
