@@ -377,10 +377,11 @@ test("a lost connection is stale, then right again", async (t) => {
   await alice.publish({ status: "busy", note: "before" });
   await state((s) => s.note === "before", "has the note");
   const lost = event(bob, "connection", { accept: ({ detail }) => detail.state === "reconnecting" });
+  const cutAt = Date.now();
   Cuttable.cut();
   const { detail } = await lost;
   assert.deepEqual([detail.attempt, detail.reason.code], [1, "connection-lost"]);
-  assert.ok(detail.retryAt > Date.now() - 1000);
+  assert.ok(detail.retryAt > cutAt);
   const stale = states.at(-1);
   assert.deepEqual([stale.stale, stale.status, stale.cause], [true, "busy", "disconnect"]);
   await alice.publish({ status: "away", note: "after" });
@@ -394,7 +395,7 @@ test("a clock that is set back does not stop the agent", async (t) => {
   const real = Date.now;
   Date.now = () => real() - 600_000;
   t.after(() => { Date.now = real; });
-  const back = event(agent, "connection", { accept: ({ detail }) => detail.state === "online", ms: 15_000 });
+  const back = event(agent, "connection", { accept: ({ detail }) => detail.state === "online" });
   Cuttable.cut();
   await back;
   Date.now = real;

@@ -36,6 +36,17 @@ async function bareServer(t, take) {
   return `ws://127.0.0.1:${bare.address().port}/`;
 }
 
+/** How the connection of an agent is lost next: why, and how many milliseconds it then waits. */
+async function lossOf(agent) {
+  let wait;
+  const isLoss = ({ detail }) => {
+    wait = detail.retryAt - Date.now();
+    return detail.state === "reconnecting";
+  };
+  const { detail } = await event(agent, "connection", { accept: isLoss });
+  return { wait, reason: detail.reason };
+}
+
 for (const [code, patient] of [[1001, false], [1006, false], [1011, false], [1009, true], [4001, true]]) {
   test(`a connection that is closed with ${code} is opened again ${patient ? "after a long pause" : "soon"}`, async (t) => {
     const url = await bareServer(t, (socket) => socket.once("message", () => {
@@ -45,9 +56,8 @@ for (const [code, patient] of [[1001, false], [1006, false], [1011, false], [100
     const agent = openAgent(t, { ...server, url }, "alice");
     const publishing = agent.publish({ status: "busy" });
     publishing.catch(() => {});
-    const { detail } = await event(agent, "connection", { accept: ({ detail }) => detail.state === "reconnecting" });
-    assert.deepEqual([detail.reason.code, detail.reason.status, detail.reason.source], ["connection-lost", code, "network"]);
-    const wait = detail.retryAt - Date.now();
+    const { wait, reason } = await lossOf(agent);
+    assert.deepEqual([reason.code, reason.status, reason.source], ["connection-lost", code, "network"]);
     assert.ok(patient ? wait > 10_000 : wait <= 1000, `${wait} ms`);
     if (code === 1009) await assert.rejects(publishing, { code: "connection-lost", status: 1009 });
   });
@@ -57,9 +67,11 @@ test("the next server takes its turn at once when one does not want us", async (
   const url = await bareServer(t, (socket) => socket.close(4003, "not you"));
   const agent = createAgent({ server: [url, server.url], aor: ALICE, webSocket: WebSocket, credentials: { username: "alice", password: users.alice } });
   t.after(() => agent.close());
-  const lost = event(agent, "connection", { accept: ({ detail }) => detail.state === "reconnecting" });
-  await until(agent.publish({ status: "busy" }), "the publication at the other", 8000);
-  assert.deepEqual([(await lost).detail.reason.status, (await lost).detail.reason.reason], [4003, "not you"]);
+  const lost = lossOf(agent);
+  await until(agent.publish({ status: "busy" }), "the publication at the other");
+  const { wait, reason } = await lost;
+  assert.deepEqual([reason.status, reason.reason], [4003, "not you"]);
+  assert.ok(wait <= 1000, `${wait} ms`);
 });
 
 test("closing takes a second at most when the server has gone mute", async (t) => {
@@ -78,9 +90,13 @@ test("closing takes a second at most when the server has gone mute", async (t) =
   await agent.publish({ status: "busy" });
   mute = true;
   const begun = performance.now();
+  // Timers that are due at once, because the process stood still, come in their order.
+  let isLate = false;
+  const late = setTimeout(() => { isLate = true; }, 5000);
   await agent.close();
+  clearTimeout(late);
   const took = performance.now() - begun;
-  assert.ok(took > 900 && took < 5000, `${took} ms`);
+  assert.ok(took > 900 && !isLate, `${took} ms`);
 });
 
 test("a process ends soon after its agent, whether the server answers the closing handshake or not", async (t) => {
@@ -117,8 +133,8 @@ test("a loop can be left while it waits", async (t) => {
   let state;
   do state = (await loop.next()).value; while (state.subscription.state !== "active");
   const pending = [loop.next(), loop.next()];
-  assert.deepEqual(await until(loop.return(), "return()", 5000), { done: true, value: undefined });
-  assert.deepEqual(await until(Promise.all(pending), "next()", 5000), [{ done: true, value: undefined }, { done: true, value: undefined }]);
+  assert.deepEqual(await until(loop.return(), "return()"), { done: true, value: undefined });
+  assert.deepEqual(await until(Promise.all(pending), "next()"), [{ done: true, value: undefined }, { done: true, value: undefined }]);
   assert.deepEqual(await loop.next(), { done: true, value: undefined });
   await until(() => trace.some(({ text }) => /^Subscription-State: terminated|^SIP\/2.0 204 /m.test(text)), "the end of the subscription");
 });
@@ -145,9 +161,9 @@ test("many loops add one listener to a signal", async (t) => {
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(warnings.map(({ name }) => name), []);
   controller.abort();
-  for (const loop of loops) assert.equal((await until(loop.next(), "the end", 5000)).done, true);
+  for (const loop of loops) assert.equal((await until(loop.next(), "the end")).done, true);
   await bob.close();
-  for (const loop of others) assert.equal((await until(loop.next(), "the end", 5000)).done, true);
+  for (const loop of others) assert.equal((await until(loop.next(), "the end")).done, true);
 });
 
 test("options that the core would refuse throw a TypeError that names them", () => {
@@ -247,7 +263,7 @@ test("an exception in the core ends the agent with one failure, and others go on
   assert.deepEqual([last.status, last.stale, last.subscription.state, last.subscription.reason], ["busy", true, "terminated", "library"]);
   assert.deepEqual([bob.connection.state, bob.connection.reason.code], ["closed", "library"]);
   await assert.rejects(bob.publish({ status: "away" }), { code: "library" });
-  await until(bob.close(), "close()", 5000);
+  await until(bob.close(), "close()");
   await alice.publish({ status: "away" });
 });
 
