@@ -43,15 +43,21 @@ export function traceOf(agent) {
  */
 export function observe(agent, uri, options) {
   const states = [];
+  let at = 0;
   const unwatch = agent.watch(uri, (state) => states.push(state), options);
   return {
     /** Every state so far, the first one first. */
     states,
     unwatch,
-    /** Waits until the newest state is one that `accept` takes, and gives it. */
+    /**
+     * Waits for a state that `accept` takes, and gives it: the first one, from that which was given last. On a slow machine
+     * others may have followed already.
+     */
     state: async (accept, label) => {
-      await until(() => accept(states.at(-1)), () => `${uri} ${label}; the last states: ${inShort(states.slice(-3))}`);
-      return states.at(-1);
+      const find = () => states.findIndex((state, index) => index >= at && accept(state));
+      await until(() => find() >= 0, () => `${uri} ${label}; the last states: ${inShort(states.slice(-3))}`);
+      at = find();
+      return states[at];
     },
   };
 }

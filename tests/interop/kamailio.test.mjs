@@ -122,6 +122,7 @@ describe("Kamailio", { skip: missing }, () => {
   test("a publication that nobody refreshes leaves nothing known", async (t) => {
     const alice = await startSipJs(server, "alice");
     const seen = observe(openAgent(t, server, "bob"), addressOf(server, "alice"));
+    await seen.state(isKnown, "to be subscribed");
     await alice.publish(pidf(addressOf(server, "alice"), "open", "Written by SIP.js"), { expires: 6 });
     const open = await seen.state((state) => state.status === "available", "to be available");
     assert.equal(open.note, "Written by SIP.js");
