@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { createAgent } from "sip-presence";
 import { startServer } from "sip-presence/server";
 import { WebSocket } from "ws";
+import { freePort } from "../common/port.mjs";
 import { event, until } from "../common/wait.mjs";
 import { observe, openAgent, traceOf } from "../interop/agents.mjs";
 
@@ -149,8 +150,8 @@ test("users by hash, and every algorithm", async (t) => {
 });
 
 test("closing tells the watchers, and they come back to the next server", async (t) => {
-  const first = await startServer(config);
-  const port = Number(new URL(first.url).port);
+  const port = await freePort();
+  const first = await startServer({ ...config, port });
   const server = { url: first.url, domain: config.domain, users };
   const [alice, bob] = [openAgent(t, server, "alice"), openAgent(t, server, "bob")];
   const trace = traceOf(bob);

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { launch, missing } from "../common/chromium.mjs";
+import { freePort } from "../common/port.mjs";
 import { until } from "../common/wait.mjs";
 
 const CLI = fileURLToPath(new URL("../../pkg/cli.js", import.meta.url));
@@ -188,7 +189,8 @@ test("it fits a phone, and is dark in the dark", { skip: missing }, async (t) =>
 });
 
 test("the server goes away and comes back, and the page recovers by itself", { skip: missing }, async (t) => {
-  const own = await serve();
+  const port = ["--port", String(await freePort())];
+  const own = await serve(...port);
   let { child } = own;
   t.after(() => child.kill());
   const page = await open(t, own.url);
@@ -198,7 +200,7 @@ test("the server goes away and comes back, and the page recovers by itself", { s
   child.kill("SIGKILL");
   await ended;
   await shows(page, "bob", "alice", /busy.*last known/i);
-  child = (await serve("--port", own.port)).child;
+  child = (await serve(...port)).child;
   await shows(page, "bob", "alice", /busy(?!.*last known)/i);
 });
 

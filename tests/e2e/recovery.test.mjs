@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { createAgent } from "sip-presence";
 import { WebSocket } from "ws";
 import { launch, missing } from "../common/chromium.mjs";
+import { freePort } from "../common/port.mjs";
 import { serveStatic } from "../common/static.mjs";
 import { missing as noKamailio, startKamailio } from "../interop/kamailio.mjs";
 import { until } from "../common/wait.mjs";
@@ -62,7 +63,8 @@ async function startOwn(t) {
   const config = join(folder, "config.json");
   await writeFile(config, JSON.stringify({ domain, users, rules: { default: "allow" }, notifyInterval: 0 }));
   let child;
-  const serve = async (port) => {
+  const port = await freePort();
+  const serve = async () => {
     child = spawn(process.execPath, [join(root, "pkg", "cli.js"), "serve", "--config", config, "--port", String(port)]);
     let output = "";
     child.stdout.on("data", (text) => { output += text; });
@@ -70,7 +72,7 @@ async function startOwn(t) {
     return until(() => /WebSocket: (ws:\S+)/.exec(output)?.[1], () => `the server: ${output}`);
   };
   t.after(() => child.kill());
-  const url = await serve(0);
+  const url = await serve();
   return {
     url, domain,
     kill: async () => {
@@ -78,7 +80,7 @@ async function startOwn(t) {
       child.kill("SIGKILL");
       await ended;
     },
-    start: () => serve(new URL(url).port),
+    start: serve,
   };
 }
 

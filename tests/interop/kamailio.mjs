@@ -4,11 +4,12 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, openSync, rmSync } from "node:fs";
 import { appendFile, cp, mkdtemp, readFile } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
+import { freePort } from "../common/port.mjs";
 import { until } from "../common/wait.mjs";
 
 const config = (name) => fileURLToPath(new URL(`../../deploy/kamailio/${name}.cfg`, import.meta.url));
@@ -153,20 +154,14 @@ async function writeLists(tables, domain, lists) {
   }
 }
 
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 /** Whether the server takes a WebSocket connection and answers a request on it. */
 function answers(url) {
   return new Promise((resolve) => {
     const socket = new WebSocket(url, "sip", { handshakeTimeout: 5000 });
+    // One that has only just begun may lose the request.
+    const timer = setTimeout(() => done(false), 10_000);
     const done = (answer) => {
+      clearTimeout(timer);
       resolve(answer);
       socket.terminate();
     };
