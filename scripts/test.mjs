@@ -17,6 +17,8 @@ const env = {
   ...(chromium === undefined ? {} : { CHROMIUM: process.env.CHROMIUM ?? chromium }),
   WASM_BINDGEN_TEST_WEBDRIVER_JSON: join(root, "tests", "webdriver.json"),
   WASM_BINDGEN_TEST_TIMEOUT: "120",
+  // How long chromedriver may take to start: the default is too short for a busy machine.
+  WASM_BINDGEN_TEST_DRIVER_TIMEOUT: "60",
 };
 
 /** What runners say of their counts: cargo and wasm-bindgen, then Node. */
