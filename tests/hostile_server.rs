@@ -152,10 +152,15 @@ fn many_equal_ids_do_not_keep_the_server_busy() {
     let tuple = |n| Component { id: "t".to_owned(), contact: contact(n), ..Component::default() };
     let tuples = (0..9000).map(tuple).collect();
     let published = Presence { tuples, ..Presence::default() };
-    let started = std::time::Instant::now();
-    let whole = compose::compose("sip:carol@example.com", &[&published]).0;
+    let tries = (0..3).map(|_| {
+        let started = std::time::Instant::now();
+        let whole = compose::compose("sip:carol@example.com", &[&published]).0;
+        (started.elapsed(), whole)
+    });
+    // The fastest: a machine may stand still meanwhile.
+    let (took, whole) = tries.min_by_key(|(took, _)| *took).unwrap();
     // A hundred times what it takes, and a tenth of what trying each number for each id takes.
-    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+    assert!(took.as_secs() < 5, "{took:?}");
     let ids: std::collections::BTreeSet<&str> = whole.tuples.iter().map(|tuple| tuple.id.as_str()).collect();
     assert_eq!(ids.len(), 9000);
 }
