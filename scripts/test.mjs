@@ -83,7 +83,7 @@ const steps = [
     "test", "--headless", "--chrome", "--mode", "no-install", ...(chromedriver ? ["--chromedriver", chromedriver] : []),
     "--", "--test", "browser", "--locked",
   ]))],
-  ["documents", node("tests/docs.test.mjs")],
+  ["documents", node("tests/docs.test.mjs", "tests/contract.test.mjs")],
   ["API tests in Node", node("tests/api/")],
   ["package", browser(node("tests/package/"))],
   ["pages in Chromium", browser(node("tests/e2e/"))],
