@@ -6,10 +6,9 @@
 use super::{Params, ParseError};
 use crate::decimal::number;
 use nom::branch::alt;
-use nom::bytes::complete::{is_not, tag, take_till, take_while, take_while1};
-use nom::character::complete::{anychar, char};
+use nom::bytes::complete::{tag, take_till, take_while, take_while1};
+use nom::character::complete::char;
 use nom::combinator::{opt, recognize};
-use nom::multi::many0_count;
 use nom::sequence::{delimited, preceded};
 use nom::{IResult, Parser};
 use std::borrow::Cow;
@@ -83,8 +82,21 @@ pub(crate) fn separator(c: char) -> impl FnMut(&str) -> Parsed<'_, char> {
 /// quoted-pair   = "\" (%x00-09 / %x0B-0C / %x0E-7F)
 /// ```
 pub(crate) fn quoted_string(input: &str) -> Parsed<'_, &str> {
-    let content = many0_count(alt((is_not("\"\\"), recognize(preceded(char('\\'), anychar)))));
-    recognize(delimited(char('"'), content, char('"'))).parse(input)
+    let mut escaped = false;
+    for (at, byte) in input.bytes().enumerate() {
+        match byte {
+            b'"' if at == 0 => {}
+            _ if at == 0 => break,
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => {
+                let (string, rest) = input.split_at(at + 1);
+                return Ok((rest, string));
+            }
+            _ => {}
+        }
+    }
+    Err(nom::Err::Error(()))
 }
 
 /// Comments nest; the loop counts instead of recursing, so that no peer can exhaust the stack.
@@ -173,15 +185,24 @@ pub(crate) fn params(mut input: &str, name: &'static str) -> Result<Params, Pars
 /// value *(COMMA value)
 /// ```
 pub(crate) fn split_list(input: &str) -> (&str, Option<&str>) {
-    let angle = recognize((char('<'), take_till(|c| c == '>'), char('>')));
-    let mut value = recognize(many0_count(alt((is_not(",\"<"), quoted_string, angle))));
-    let parsed: Parsed<'_, &str> = value.parse(input);
-    let (rest, value) = parsed.unwrap_or(("", input));
-    match rest.strip_prefix(',') {
-        Some(rest) => (trim(value), Some(rest)),
-        None if rest.is_empty() => (trim(value), None),
-        None => (trim(input), None),
+    // What ends a quote or `<`, in which commas do not count.
+    let mut inside = None;
+    let mut escaped = false;
+    for (at, byte) in input.bytes().enumerate() {
+        match (inside, byte) {
+            _ if escaped => escaped = false,
+            (Some(b'"'), b'\\') => escaped = true,
+            (Some(end), byte) if byte == end => inside = None,
+            (None, b'"') => inside = Some(b'"'),
+            (None, b'<') => inside = Some(b'>'),
+            (None, b',') => {
+                let (value, rest) = input.split_at(at);
+                return (trim(value), rest.get(1..));
+            }
+            (Some(_) | None, _) => {}
+        }
     }
+    (trim(input), None)
 }
 
 /// The values of a comma list; empty ones are left out.
