@@ -170,20 +170,41 @@ fn ends_with(text: &str, end: &str) -> bool {
 }
 
 /// The standard reason phrase of a status code (RFC 3261 §21, RFC 6665, RFC 3903); the class's for an unknown one.
+/// Without the feature `full` only the codes are known that a page sends.
 #[must_use]
 pub fn reason_phrase(status: u16) -> &'static str {
-    // One text is less in the page than a list of texts.
+    // One text is less in the page than a list of its lines.
     let phrase = |code: u16| {
         let code = [&decimal(code.into()), " "].concat();
-        PHRASES.split('\n').find_map(|line| line.strip_prefix(code.as_str()))
+        let texts = [
+            PHRASES,
+            #[cfg(feature = "full")]
+            MORE_PHRASES,
+        ];
+        texts.iter().flat_map(|text| text.split('\n')).find_map(|line| line.strip_prefix(code.as_str()))
     };
     let class = if (101..200).contains(&status) { 183 } else { status / 100 };
     phrase(status).or_else(|| phrase(class)).unwrap_or("Global Failure")
 }
 
-/// Code and phrase; the last ones are those of a class.
+/// Code and phrase of what a page sends; the last ones are those of a class.
 const PHRASES: &str = "200 OK\n\
-    100 Trying\n\
+    405 Method Not Allowed\n\
+    415 Unsupported Media Type\n\
+    420 Bad Extension\n\
+    481 Call/Transaction Does Not Exist\n\
+    489 Bad Event\n\
+    501 Not Implemented\n\
+    505 Version Not Supported\n\
+    513 Message Too Large\n\
+    2 OK\n\
+    3 Multiple Choices\n\
+    4 Bad Request\n\
+    5 Server Internal Error\n";
+
+/// Code and phrase of what else there is.
+#[cfg(feature = "full")]
+const MORE_PHRASES: &str = "100 Trying\n\
     180 Ringing\n\
     181 Call Is Being Forwarded\n\
     182 Queued\n\
@@ -198,7 +219,6 @@ const PHRASES: &str = "200 OK\n\
     402 Payment Required\n\
     403 Forbidden\n\
     404 Not Found\n\
-    405 Method Not Allowed\n\
     406 Not Acceptable\n\
     407 Proxy Authentication Required\n\
     408 Request Timeout\n\
@@ -206,14 +226,11 @@ const PHRASES: &str = "200 OK\n\
     412 Conditional Request Failed\n\
     413 Request Entity Too Large\n\
     414 Request-URI Too Long\n\
-    415 Unsupported Media Type\n\
     416 Unsupported URI Scheme\n\
-    420 Bad Extension\n\
     421 Extension Required\n\
     423 Interval Too Brief\n\
     439 First Hop Lacks Outbound Support\n\
     480 Temporarily Unavailable\n\
-    481 Call/Transaction Does Not Exist\n\
     482 Loop Detected\n\
     483 Too Many Hops\n\
     484 Address Incomplete\n\
@@ -221,23 +238,15 @@ const PHRASES: &str = "200 OK\n\
     486 Busy Here\n\
     487 Request Terminated\n\
     488 Not Acceptable Here\n\
-    489 Bad Event\n\
     491 Request Pending\n\
     493 Undecipherable\n\
-    501 Not Implemented\n\
     502 Bad Gateway\n\
     503 Service Unavailable\n\
     504 Server Time-out\n\
-    505 Version Not Supported\n\
-    513 Message Too Large\n\
     600 Busy Everywhere\n\
     603 Decline\n\
     604 Does Not Exist Anywhere\n\
-    606 Not Acceptable\n\
-    2 OK\n\
-    3 Multiple Choices\n\
-    4 Bad Request\n\
-    5 Server Internal Error\n";
+    606 Not Acceptable\n";
 
 #[cfg(test)]
 mod tests {
