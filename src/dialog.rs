@@ -36,7 +36,7 @@ impl Dialog {
             remote: request.from()?,
             local_sequence,
             remote_sequence: request.cseq()?.number,
-            routes: request.addresses(&Name::RecordRoute)?,
+            routes: request.addresses(Known::RecordRoute)?,
             remote_target: request.contact()?.uri,
         })
     }

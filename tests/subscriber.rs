@@ -7,7 +7,7 @@ use common::page::notification;
 use common::{Page, pidf};
 use sip_presence::agent::{Cause, FailureCode, Watching};
 use sip_presence::presence::Status;
-use sip_presence::sip::{Message, Method, Name};
+use sip_presence::sip::{Known, Message, Method, Name};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -37,7 +37,7 @@ fn the_first_subscribe_has_what_the_standard_asks_for() {
     let via = subscribe.via().unwrap();
     assert_eq!(via.transport, "WSS");
     assert!(via.host.ends_with(".invalid") && via.branch().starts_with("z9hG4bK"));
-    let contacts = subscribe.addresses(&Name::Contact).unwrap();
+    let contacts = subscribe.addresses(Known::Contact).unwrap();
     assert_eq!(contacts.len(), 1);
     assert_eq!(contacts[0].uri.params.value("transport"), Some("ws"));
     assert_eq!(contacts[0].uri.host, via.host);

@@ -5,7 +5,7 @@ use crate::decimal::{decimal, small_number};
 use crate::dialog;
 use crate::event::Backoff;
 use crate::random::Random;
-use crate::sip::{CSeq, Message, Method, Name, NameAddr, Uri};
+use crate::sip::{CSeq, Known, Message, Method, Name, NameAddr, Uri};
 use crate::time::{Duration, Instant};
 
 /// Names this device in a Contact (RFC 5626 §4.1).
@@ -189,7 +189,7 @@ impl Registration {
     /// For how many seconds the registrar holds our contact: its own `expires`, else the header, else what we asked
     /// for (RFC 3261 §10.2.4). And the GRUU it has. A registrar that writes contacts anew keeps the instance.
     fn granted(&self, response: &Message) -> (u32, Option<String>) {
-        let contacts = response.addresses(&Name::Contact).unwrap_or_default();
+        let contacts = response.addresses(Known::Contact).unwrap_or_default();
         let ours = &self.contact;
         let mut own = None;
         for contact in &contacts {

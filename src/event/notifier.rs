@@ -10,7 +10,7 @@
 use super::rates::Rates;
 use crate::dialog::Dialog;
 use crate::sip::{
-    EventType, Message, Method, Name, NameAddr, ParseError, Reason, SubscriptionState, Substate,
+    EventType, Known, Message, Method, Name, NameAddr, ParseError, Reason, SubscriptionState, Substate,
 };
 use crate::time::{Duration, Instant, earliest};
 
@@ -55,7 +55,7 @@ impl Notifier {
         interval: Duration,
         now: Instant,
     ) -> Result<Self, ParseError> {
-        let event = subscribe.event()?.ok_or(ParseError::Missing("Event"))?;
+        let event = subscribe.event()?.ok_or(ParseError::Missing(Known::Event))?;
         let mut rates = Rates::default();
         rates.handle_subscribe(subscribe, expires, interval);
         Ok(Self {

@@ -3,7 +3,7 @@
 //! A rate is kept in notifications per 10^10 seconds, the smallest that the grammar has. May use: `sip`, `time`.
 
 use crate::sip::grammar;
-use crate::sip::{Message, Name};
+use crate::sip::{Known, Message, Name};
 use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
 
@@ -29,7 +29,7 @@ impl Rates {
     pub(super) fn handle_subscribe(&mut self, subscribe: &Message, expires: Duration, interval: Duration) {
         let row = subscribe.header(&Name::Event).unwrap_or_default();
         let params = row.split_once(';').map_or("", |(_, params)| params);
-        let params = grammar::params(&[";", params].concat(), "Event").unwrap_or_default();
+        let params = grammar::params(&[";", params].concat(), Known::Event).unwrap_or_default();
         let rate = |name| params.value(name).and_then(rate);
         // A rate that would let nothing through before the end is raised (RFC 6446 §5.3).
         let least = (expires > Duration::ZERO).then(|| rate_of(expires));

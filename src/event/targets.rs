@@ -1,6 +1,6 @@
 //! Where redirections lead one request (RFC 3261 §8.1.3.4). May use: `sip`.
 
-use crate::sip::{Message, Name, NameAddr, Scheme, Uri};
+use crate::sip::{Known, Message, NameAddr, Scheme, Uri};
 
 /// Addresses that redirections may lead one request to.
 const MOST: usize = 8;
@@ -22,7 +22,7 @@ impl Targets {
         // The text of a q sorts as its value does.
         let q = |contact: &NameAddr| contact.params.value("q").unwrap_or("1").to_owned();
         let mut contacts: Vec<NameAddr> = Vec::new();
-        for contact in response.addresses(&Name::Contact).unwrap_or_default() {
+        for contact in response.addresses(Known::Contact).unwrap_or_default() {
             let behind = contacts.iter().position(|other| q(other) < q(&contact));
             contacts.insert(behind.unwrap_or(contacts.len()), contact);
             contacts.truncate(MOST_READ);

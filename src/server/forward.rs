@@ -2,7 +2,7 @@
 //! connections that are there).
 
 use super::{ConnectionId, Server};
-use crate::sip::{Message, Method, Name, NameAddr, Params, Uri, Via};
+use crate::sip::{Known, Message, Method, Name, NameAddr, Params, Uri, Via};
 use crate::time::Instant;
 use crate::transaction::{Arrival, T1};
 use std::collections::BTreeMap;
@@ -85,7 +85,7 @@ impl Server {
     }
 
     fn top_route_is_ours(&self, request: &Message) -> bool {
-        let top = request.list(&Name::Route).next().and_then(|text| NameAddr::parse(text, "Route").ok());
+        let top = request.list(&Name::Route).next().and_then(|text| NameAddr::parse(text, Known::Route).ok());
         top.is_some_and(|top| top.uri.host.eq_ignore_ascii_case(&self.config.domain))
     }
 

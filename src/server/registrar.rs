@@ -1,7 +1,7 @@
 //! Which connection a user is reached over (RFC 3261 §10.3). A contact lives no longer than its connection.
 
 use super::ConnectionId;
-use crate::sip::{Message, Name, NameAddr, Uri};
+use crate::sip::{Known, Message, Name, NameAddr, Uri};
 use crate::time::{Duration, Instant, earliest};
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ impl Registrar {
             self.by_user.remove(user);
             return Ok(());
         }
-        let contacts = request.addresses(&Name::Contact).map_err(|_| 400_u16)?;
+        let contacts = request.addresses(Known::Contact).map_err(|_| 400_u16)?;
         // A request inside a dialog finds its way by the contact alone: nobody may take that of somebody else.
         let taken = |contact: &NameAddr| {
             let others =

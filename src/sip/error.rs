@@ -1,5 +1,6 @@
 //! What can be wrong with the bytes of a SIP message, and what to answer.
 
+use super::Known;
 use core::fmt;
 
 /// Why bytes are not a SIP message that can be used.
@@ -17,11 +18,11 @@ pub enum ParseError {
     /// A header line has no colon, or the head does not end in an empty line.
     HeaderLine,
     /// A header that is needed is absent.
-    Missing(&'static str),
+    Missing(Known),
     /// A header that may stand once stands more often.
-    Duplicate(&'static str),
+    Duplicate(Known),
     /// A header's value does not follow its grammar.
-    Header(&'static str),
+    Header(Known),
     /// The method of CSeq is not that of the request (RFC 3261 §8.1.1.5).
     CSeqMethod,
     /// The body is shorter than Content-Length says (RFC 3261 §18.3).
@@ -59,9 +60,9 @@ impl ParseError {
             Self::Version => ("the SIP version is not 2.0", ""),
             Self::Encoding => ("the head is not UTF-8", ""),
             Self::HeaderLine => ("a header line is malformed", ""),
-            Self::Missing(name) => ("missing header ", *name),
-            Self::Duplicate(name) => ("repeated header ", *name),
-            Self::Header(name) => ("malformed header ", *name),
+            Self::Missing(name) => ("missing header ", name.as_str()),
+            Self::Duplicate(name) => ("repeated header ", name.as_str()),
+            Self::Header(name) => ("malformed header ", name.as_str()),
             Self::CSeqMethod => ("CSeq names another method", ""),
             Self::Truncated => ("the body is shorter than Content-Length", ""),
             Self::TooLarge => ("the message is too large", ""),

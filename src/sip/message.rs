@@ -74,7 +74,7 @@ impl Message {
                 let mut value = value.to_owned();
                 // 100 comes from before there is a dialog (RFC 3261 §8.2.6.2).
                 if let Some(tag) = to_tag.filter(|_| name == Name::To && status > 100)
-                    && NameAddr::parse(&value, "To").is_ok_and(|to| !to.params.contains("tag"))
+                    && NameAddr::parse(&value, Known::To).is_ok_and(|to| !to.params.contains("tag"))
                 {
                     value.push_str(";tag=");
                     value.push_str(&sanitize(tag));
@@ -208,7 +208,7 @@ impl Message {
     /// # Errors
     /// [`ParseError::Missing`] or [`ParseError::Header`]; the same holds for the accessors below.
     pub fn via(&self) -> Result<Via, ParseError> {
-        Via::parse(self.list(&Name::Via).next().ok_or(ParseError::Missing("Via"))?)
+        Via::parse(self.list(&Name::Via).next().ok_or(ParseError::Missing(Known::Via))?)
     }
 
     /// From.
@@ -216,7 +216,7 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn from(&self) -> Result<NameAddr, ParseError> {
-        NameAddr::parse(self.header(&Name::From).ok_or(ParseError::Missing("From"))?, "From")
+        NameAddr::parse(self.header(&Name::From).ok_or(ParseError::Missing(Known::From))?, Known::From)
     }
 
     /// To.
@@ -224,7 +224,7 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn to(&self) -> Result<NameAddr, ParseError> {
-        NameAddr::parse(self.header(&Name::To).ok_or(ParseError::Missing("To"))?, "To")
+        NameAddr::parse(self.header(&Name::To).ok_or(ParseError::Missing(Known::To))?, Known::To)
     }
 
     /// Call-ID.
@@ -238,7 +238,7 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn cseq(&self) -> Result<CSeq, ParseError> {
-        CSeq::parse(self.header(&Name::CSeq).ok_or(ParseError::Missing("CSeq"))?)
+        CSeq::parse(self.header(&Name::CSeq).ok_or(ParseError::Missing(Known::CSeq))?)
     }
 
     /// The first Contact that is an address (not `*`).
@@ -247,18 +247,18 @@ impl Message {
     /// As [`Self::via`].
     pub fn contact(&self) -> Result<NameAddr, ParseError> {
         let value = self.list(&Name::Contact).find(|value| *value != "*");
-        NameAddr::parse(value.ok_or(ParseError::Missing("Contact"))?, "Contact")
+        NameAddr::parse(value.ok_or(ParseError::Missing(Known::Contact))?, Known::Contact)
     }
 
     /// The addresses of a list header: Contact, Route, Record-Route, Path. A Contact `*` is left out.
     ///
     /// # Errors
     /// As [`Self::via`], but no row at all is an empty list.
-    pub fn addresses(&self, name: &Name) -> Result<Vec<NameAddr>, ParseError> {
+    pub fn addresses(&self, name: Known) -> Result<Vec<NameAddr>, ParseError> {
         let mut addresses = Vec::new();
-        for value in self.list(name) {
-            if *name != Name::Contact || value != "*" {
-                addresses.push(NameAddr::parse(value, name.label())?);
+        for value in self.list(&Name::Known(name)) {
+            if name != Known::Contact || value != "*" {
+                addresses.push(NameAddr::parse(value, name)?);
             }
         }
         Ok(addresses)
@@ -269,7 +269,7 @@ impl Message {
     /// # Errors
     /// As [`Self::via`]; two Event headers are [`ParseError::Duplicate`].
     pub fn event(&self) -> Result<Option<EventType>, ParseError> {
-        self.single(&Name::Event, "Event")?.map(EventType::parse).transpose()
+        self.single(Known::Event)?.map(EventType::parse).transpose()
     }
 
     /// Subscription-State, if it is there.
@@ -277,7 +277,7 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn subscription_state(&self) -> Result<Option<SubscriptionState>, ParseError> {
-        self.single(&Name::SubscriptionState, "Subscription-State")?.map(SubscriptionState::parse).transpose()
+        self.single(Known::SubscriptionState)?.map(SubscriptionState::parse).transpose()
     }
 
     /// Expires in seconds; `None` when absent or malformed (RFC 3261 §20.19).
@@ -309,7 +309,7 @@ impl Message {
         let (digits, rest) = value.split_at(value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len()));
         let rest = grammar::trim(rest);
         let rest = grammar::comment(rest).map_or(rest, |(rest, _)| rest);
-        grammar::params(rest, "Retry-After").ok()?;
+        grammar::params(rest, Known::RetryAfter).ok()?;
         Some(u32::try_from(number(digits)?).unwrap_or(u32::MAX))
     }
 
@@ -318,7 +318,7 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn content_type(&self) -> Result<Option<MediaType>, ParseError> {
-        self.single(&Name::ContentType, "Content-Type")?.map(MediaType::parse).transpose()
+        self.single(Known::ContentType)?.map(MediaType::parse).transpose()
     }
 
     /// Whether the Accept header takes `essence`; without the header, whether it is `default`. The range that names
@@ -355,10 +355,10 @@ impl Message {
     }
 
     /// The value of a header that may stand once.
-    fn single(&self, name: &Name, text: &'static str) -> Result<Option<&str>, ParseError> {
-        let mut rows = self.headers.iter().filter(|(n, _)| n == name);
+    fn single(&self, name: Known) -> Result<Option<&str>, ParseError> {
+        let mut rows = self.headers.iter().filter(|(n, _)| *n == Name::Known(name));
         let first = rows.next().map(|(_, value)| value.as_str());
-        if rows.next().is_some() { Err(ParseError::Duplicate(text)) } else { Ok(first) }
+        if rows.next().is_some() { Err(ParseError::Duplicate(name)) } else { Ok(first) }
     }
 
     fn seconds(&self, name: &Name) -> Option<u32> {
@@ -456,7 +456,7 @@ mod tests {
             assert!(message.pop_first(&Name::Via).unwrap().ends_with(host));
         }
         assert_eq!(message.pop_first(&Name::Via), None);
-        assert_eq!(message.via(), Err(ParseError::Missing("Via")));
+        assert_eq!(message.via(), Err(ParseError::Missing(Known::Via)));
         message.remove(&Name::Expires);
         message.set(Name::Event, "presence");
         assert_eq!(
@@ -581,16 +581,16 @@ mod tests {
     #[test]
     fn addresses_leave_the_star_out() {
         let mut message = message();
-        assert_eq!(message.contact(), Err(ParseError::Missing("Contact")));
-        assert_eq!(message.addresses(&Name::Contact), Ok(vec![]));
+        assert_eq!(message.contact(), Err(ParseError::Missing(Known::Contact)));
+        assert_eq!(message.addresses(Known::Contact), Ok(vec![]));
         message.push(Name::Contact, "*");
-        assert_eq!(message.contact(), Err(ParseError::Missing("Contact")));
-        assert_eq!(message.addresses(&Name::Contact), Ok(vec![]));
+        assert_eq!(message.contact(), Err(ParseError::Missing(Known::Contact)));
+        assert_eq!(message.addresses(Known::Contact), Ok(vec![]));
         message.push(Name::Contact, "<sip:a>, sip:b;q=1");
         assert_eq!(message.contact().unwrap().uri.to_string(), "sip:a");
-        assert_eq!(message.addresses(&Name::Contact).unwrap().len(), 2);
+        assert_eq!(message.addresses(Known::Contact).unwrap().len(), 2);
         message.push(Name::Contact, "a b");
-        assert_eq!(message.addresses(&Name::Contact), Err(ParseError::Header("Contact")));
+        assert_eq!(message.addresses(Known::Contact), Err(ParseError::Header(Known::Contact)));
     }
 
     #[test]
@@ -605,7 +605,7 @@ mod tests {
         assert_eq!(message.subscription_state().unwrap().unwrap().expires, Some(59));
         assert_eq!(message.content_type().unwrap().unwrap().essence, "application/pidf+xml");
         message.push(Name::Event, "presence");
-        assert_eq!(message.event(), Err(ParseError::Duplicate("Event")));
+        assert_eq!(message.event(), Err(ParseError::Duplicate(Known::Event)));
     }
 
     #[test]

@@ -24,6 +24,14 @@ macro_rules! names {
     };
 }
 
+impl Known {
+    /// The long form, as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        Self::TEXTS[self as usize].0
+    }
+}
+
 /// A header field name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
@@ -45,19 +53,11 @@ impl Name {
         Self::Other(text.into())
     }
 
-    /// The long form for an error text; "" for a name that this library gives no meaning.
-    pub(crate) const fn label(&self) -> &'static str {
-        match self {
-            Self::Known(known) => Known::TEXTS[*known as usize].0,
-            Self::Other(_) => "",
-        }
-    }
-
     /// The long form, as it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Known(_) => self.label(),
+            Self::Known(known) => known.as_str(),
             Self::Other(text) => text,
         }
     }

@@ -4,7 +4,7 @@ use super::Presentity;
 use crate::agent::{Agent, Credentials};
 use crate::sip::auth::{Denied, Secret};
 use crate::sip::grammar;
-use crate::sip::{Message, NameAddr, Uri};
+use crate::sip::{Known, Message, NameAddr, Uri};
 use crate::time::Instant;
 use core::fmt;
 use litemap::LiteMap;
@@ -102,7 +102,8 @@ fn asserted(request: &Message) -> Option<NameAddr> {
         while let Some(list) = rest {
             let (value, more) = grammar::split_list(list);
             rest = more;
-            let address = NameAddr::parse(value, "P-Asserted-Identity").ok();
+            // The name is for the error, which nobody sees.
+            let address = NameAddr::parse(value, Known::From).ok();
             if let Some(address) = address.filter(|address| address.uri.user.is_some()) {
                 return Some(address);
             }

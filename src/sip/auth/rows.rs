@@ -1,9 +1,9 @@
 //! Challenges and credentials as header rows, both ways (RFC 7616 §3.3 to §3.5, RFC 3261 §25.1).
 
 use super::{AuthenticationInfo, Challenge, DigestCredentials, Qop, count};
-use crate::sip::ParseError;
 use crate::sip::grammar::{self, auth_params, quote};
 use crate::sip::uri::{push_escape, unescape};
+use crate::sip::{Known, ParseError};
 
 impl Challenge {
     /// Reads one row. Of a scheme that is neither `digest` nor `bearer` only the scheme is kept.
@@ -12,7 +12,7 @@ impl Challenge {
     /// [`ParseError::Header`]: no scheme, a digest challenge without realm or nonce, or one whose `qop` offers
     /// nothing that this library knows, so that it cannot be answered.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let fault = ParseError::Header("WWW-Authenticate");
+        let fault = ParseError::Header(Known::WwwAuthenticate);
         let (scheme, rest) = split_scheme(text).ok_or_else(|| fault.clone())?;
         let scheme = scheme.to_ascii_lowercase();
         let is_digest = scheme == "digest";
@@ -121,7 +121,7 @@ impl DigestCredentials {
     /// [`ParseError::Header`]: another scheme, a part that is needed is absent, `nc` or `qop` is not one, or the
     /// user is named twice (`username` and `username*`).
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        Self::read(text).ok_or(ParseError::Header("Authorization"))
+        Self::read(text).ok_or(ParseError::Header(Known::Authorization))
     }
 
     fn read(text: &str) -> Option<Self> {
@@ -394,7 +394,7 @@ mod tests {
             "=",
             "a=b",
         ] {
-            assert_eq!(Challenge::parse(bad), Err(ParseError::Header("WWW-Authenticate")), "{bad}");
+            assert_eq!(Challenge::parse(bad), Err(ParseError::Header(Known::WwwAuthenticate)), "{bad}");
         }
     }
 
@@ -447,7 +447,11 @@ mod tests {
             ("0000000F", "+000000F"),
         ] {
             let bad = good.replacen(part, other, 1);
-            assert_eq!(DigestCredentials::parse(&bad), Err(ParseError::Header("Authorization")), "{bad}");
+            assert_eq!(
+                DigestCredentials::parse(&bad),
+                Err(ParseError::Header(Known::Authorization)),
+                "{bad}"
+            );
         }
         let no_count = DigestCredentials::parse(&good.replace("nc=", "x=")).unwrap();
         assert!(!no_count.verify("00", Protected { method: "X", uri: "sip:h", body: b"" }));

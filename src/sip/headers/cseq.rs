@@ -2,7 +2,7 @@
 
 use crate::decimal::{decimal, small_number};
 use crate::sip::grammar::{self, is_token};
-use crate::sip::{Method, ParseError};
+use crate::sip::{Known, Method, ParseError};
 
 /// CSeq (RFC 3261 §20.16).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl CSeq {
             let number = small_number(digits)?;
             is_token(method).then(|| Self { number, method: Method::from_token(method) })
         };
-        read().ok_or(ParseError::Header("CSeq"))
+        read().ok_or(ParseError::Header(Known::CSeq))
     }
 
     pub(crate) fn write(&self, out: &mut String) {
@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(CSeq::parse("4294967295 x").unwrap().number, u32::MAX);
         assert_eq!(CSeq::parse("1 invite").unwrap().method, Method::Other("invite".into()));
         for bad in ["4294967296 X", "-1 X", "1", "1 ", "X", "1 A B", "1 A/B", ""] {
-            assert_eq!(CSeq::parse(bad), Err(ParseError::Header("CSeq")), "{bad}");
+            assert_eq!(CSeq::parse(bad), Err(ParseError::Header(Known::CSeq)), "{bad}");
         }
     }
 }

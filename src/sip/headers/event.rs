@@ -1,7 +1,7 @@
 //! Event: the event package of a subscription (RFC 6665 §8.2.1).
 
-use crate::sip::ParseError;
 use crate::sip::grammar::{self, token, unquote};
+use crate::sip::{Known, ParseError};
 
 /// The Event header (RFC 6665 §8.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ impl EventType {
     /// # Errors
     /// [`ParseError::Header`].
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let (rest, package) = token(grammar::trim(text)).map_err(|_| ParseError::Header("Event"))?;
-        let params = grammar::params(rest, "Event")?;
+        let (rest, package) = token(grammar::trim(text)).map_err(|_| ParseError::Header(Known::Event))?;
+        let params = grammar::params(rest, Known::Event)?;
         let id = params.value("id").filter(|id| !id.is_empty()).map(|id| unquote(id).into_owned());
         Ok(Self { package: package.to_owned(), id })
     }
@@ -72,7 +72,7 @@ mod tests {
         let odd = EventType { package: "p".into(), id: Some("a b".into()) };
         assert_eq!(EventType::parse(&odd.to_string()), Ok(odd));
         for bad in ["", ";id=1", "a b", "presence, dialog"] {
-            assert_eq!(EventType::parse(bad), Err(ParseError::Header("Event")), "{bad}");
+            assert_eq!(EventType::parse(bad), Err(ParseError::Header(Known::Event)), "{bad}");
         }
     }
 }

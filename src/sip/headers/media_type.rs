@@ -1,7 +1,7 @@
 //! Media types: Content-Type, and the ranges of Accept (RFC 3261 §20.1, §20.15).
 
 use crate::sip::grammar::{self, separator, token};
-use crate::sip::{Params, ParseError};
+use crate::sip::{Known, Params, ParseError};
 use nom::Parser;
 
 /// `type/subtype;params` of Content-Type, or a range of Accept (RFC 3261 §20.1, §20.15).
@@ -23,7 +23,7 @@ impl MediaType {
     /// # Errors
     /// [`ParseError::Header`].
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        const NAME: &str = "Content-Type";
+        const NAME: Known = Known::ContentType;
         let (rest, (kind, _, subtype)) = (token, separator('/'), token)
             .parse(grammar::trim(text))
             .map_err(|_: nom::Err<()>| ParseError::Header(NAME))?;
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(value.params.value("charset"), Some("utf-8"));
         assert_eq!(MediaType::parse(&value.to_string()), Ok(value));
         for bad in ["", "text", "text/", "/xml", "a/b c", "a/b/c"] {
-            assert_eq!(MediaType::parse(bad), Err(ParseError::Header("Content-Type")), "{bad}");
+            assert_eq!(MediaType::parse(bad), Err(ParseError::Header(Known::ContentType)), "{bad}");
         }
     }
 

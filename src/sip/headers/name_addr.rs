@@ -1,7 +1,7 @@
 //! Addresses with a display name: From, To, Contact, Route, Record-Route, Path (RFC 3261 §20.10, §20.20).
 
 use crate::sip::grammar::{self, Parsed, bracketed, is_blank, is_token_char, quote, quoted_string, unquote};
-use crate::sip::{Params, ParseError, Uri};
+use crate::sip::{Known, Params, ParseError, Uri};
 use nom::Parser;
 use nom::branch::alt;
 use nom::bytes::complete::{take_till, take_while};
@@ -41,7 +41,7 @@ impl NameAddr {
     ///
     /// # Errors
     /// [`ParseError::Header`] with `name`; [`ParseError::TooMany`] for more than 128 parameters.
-    pub fn parse(text: &str, name: &'static str) -> Result<Self, ParseError> {
+    pub fn parse(text: &str, name: Known) -> Result<Self, ParseError> {
         let fault = ParseError::Header(name);
         let text = grammar::trim(text);
         let (rest, display, uri) = match name_addr(text) {
@@ -93,8 +93,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> NameAddr {
-        let value = NameAddr::parse(text, "Contact").unwrap();
-        assert_eq!(NameAddr::parse(&value.to_string(), "Contact").as_ref(), Ok(&value), "round trip");
+        let value = NameAddr::parse(text, Known::Contact).unwrap();
+        assert_eq!(NameAddr::parse(&value.to_string(), Known::Contact).as_ref(), Ok(&value), "round trip");
         value
     }
 
@@ -139,7 +139,7 @@ mod tests {
             "<sip:u@h>;;a",
             "<u@h>",
         ] {
-            assert_eq!(NameAddr::parse(bad, "To"), Err(ParseError::Header("To")), "{bad}");
+            assert_eq!(NameAddr::parse(bad, Known::To), Err(ParseError::Header(Known::To)), "{bad}");
         }
     }
 }

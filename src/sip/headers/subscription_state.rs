@@ -1,8 +1,8 @@
 //! Subscription-State: what a NOTIFY says about its subscription (RFC 6665 §4.1.3, §8.2.3).
 
 use crate::decimal::{decimal, number};
-use crate::sip::ParseError;
 use crate::sip::grammar::{self, token};
+use crate::sip::{Known, ParseError};
 
 /// The Subscription-State header (RFC 6665 §8.2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl SubscriptionState {
     /// # Errors
     /// [`ParseError::Header`].
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        const NAME: &str = "Subscription-State";
+        const NAME: Known = Known::SubscriptionState;
         let (rest, state) = token(grammar::trim(text)).map_err(|_| ParseError::Header(NAME))?;
         let params = grammar::params(rest, NAME)?;
         let seconds = |name| Some(u32::try_from(number(params.value(name)?)?).unwrap_or(u32::MAX));
@@ -182,7 +182,11 @@ mod tests {
     #[test]
     fn a_value_without_a_state_is_an_error() {
         for bad in ["", ";expires=1", "active,pending", "active;;"] {
-            assert_eq!(SubscriptionState::parse(bad), Err(ParseError::Header("Subscription-State")), "{bad}");
+            assert_eq!(
+                SubscriptionState::parse(bad),
+                Err(ParseError::Header(Known::SubscriptionState)),
+                "{bad}"
+            );
         }
     }
 }

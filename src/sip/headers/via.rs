@@ -2,7 +2,7 @@
 
 use crate::sip::grammar::{self, Parsed, separator, sip_version, sws, token};
 use crate::sip::text::push_port;
-use crate::sip::{Params, ParseError};
+use crate::sip::{Known, Params, ParseError};
 use nom::Parser;
 use nom::combinator::opt;
 use nom::sequence::preceded;
@@ -27,12 +27,12 @@ impl Via {
     /// [`ParseError::Header`]; [`ParseError::TooMany`] for more than 128 parameters.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let (rest, (transport, host, port)) =
-            sent(grammar::trim(text)).map_err(|_| ParseError::Header("Via"))?;
+            sent(grammar::trim(text)).map_err(|_| ParseError::Header(Known::Via))?;
         Ok(Self {
             transport: transport.to_ascii_uppercase(),
             host: host.to_owned(),
             port,
-            params: grammar::params(rest, "Via")?,
+            params: grammar::params(rest, Known::Via)?,
         })
     }
 
@@ -116,7 +116,7 @@ mod tests {
             "SIP/2.0/WS 2001:db8::1",
             "SIP/2.0/WS h x",
         ] {
-            assert_eq!(Via::parse(bad), Err(ParseError::Header("Via")), "{bad}");
+            assert_eq!(Via::parse(bad), Err(ParseError::Header(Known::Via)), "{bad}");
         }
     }
 }

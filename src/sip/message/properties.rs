@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sip::auth::AuthenticationInfo;
-use crate::sip::uri;
+use crate::sip::{Known, uri};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -32,8 +32,8 @@ fn read_all_of(bytes: &[u8]) {
 fn read_values(message: &Message) {
     let _ = (message.event(), message.subscription_state(), message.content_type(), message.retry_after());
     let _ = (message.expires(), message.contact(), message.accepts("text/plain", ""), message.max_forwards());
-    for name in [Name::Contact, Name::Route, Name::Via] {
-        let _ = message.addresses(&name);
+    for name in [Known::Contact, Known::Route, Known::Via] {
+        let _ = message.addresses(name);
     }
     let _ = (message.challenges(&Name::WwwAuthenticate), message.credentials(&Name::Authorization));
     if let Some(text) = message.header(&Name::AuthenticationInfo) {
@@ -115,7 +115,7 @@ proptest! {
     // 3261-x-b
     #[test]
     fn no_text_makes_a_reader_panic(text in "\\PC{0,60}") {
-        let _ = (Uri::parse(&text), NameAddr::parse(&text, ""), Via::parse(&text), CSeq::parse(&text));
+        let _ = (Uri::parse(&text), NameAddr::parse(&text, Known::To), Via::parse(&text), CSeq::parse(&text));
         let _ = (EventType::parse(&text), SubscriptionState::parse(&text), MediaType::parse(&text));
         let _ = (Challenge::parse(&text), DigestCredentials::parse(&text), AuthenticationInfo::parse(&text));
         let _ = (uri::unescape(&text), grammar::list(&text));
@@ -149,7 +149,7 @@ proptest! {
         let read = Uri::parse(&uri.to_string());
         prop_assert_eq!(read.as_ref(), Ok(uri));
         prop_assert!(uri.equivalent(uri));
-        prop_assert_eq!(NameAddr::parse(&address.to_string(), "To"), Ok(address));
+        prop_assert_eq!(NameAddr::parse(&address.to_string(), Known::To), Ok(address));
     }
 
     // dig-7616-o

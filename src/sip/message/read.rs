@@ -70,10 +70,9 @@ impl Message {
             (Known::MaxForwards, false),
         ];
         for (name, needed) in once {
-            let name = Name::Known(name);
-            match self.rows(&name).take(2).count() {
-                0 if needed => return Err(ParseError::Missing(name.label())),
-                2 => return Err(ParseError::Duplicate(name.label())),
+            match self.rows(&Name::Known(name)).take(2).count() {
+                0 if needed => return Err(ParseError::Missing(name)),
+                2 => return Err(ParseError::Duplicate(name)),
                 _ => {}
             }
         }
@@ -81,14 +80,14 @@ impl Message {
         for value in self.list(&Name::Via) {
             let via = Via::parse(value)?;
             if occurrences(&via.params, "branch") > 1 {
-                return Err(ParseError::Header("Via"));
+                return Err(ParseError::Header(Known::Via));
             }
             vias += 1;
         }
         if vias == 0 {
-            return Err(ParseError::Missing("Via"));
+            return Err(ParseError::Missing(Known::Via));
         }
-        for (address, name) in [(self.from()?, "From"), (self.to()?, "To")] {
+        for (address, name) in [(self.from()?, Known::From), (self.to()?, Known::To)] {
             let tags = occurrences(&address.params, "tag");
             // A tag without a value is none, and could get a second one in the response.
             if tags > 1 || (tags == 1 && address.tag().is_none_or(str::is_empty)) {
@@ -96,7 +95,7 @@ impl Message {
             }
         }
         if self.call_id().is_empty() || find_blank(self.call_id()).is_some() {
-            return Err(ParseError::Header("Call-ID"));
+            return Err(ParseError::Header(Known::CallId));
         }
         let CSeq { method: named, .. } = self.cseq()?;
         match &self.start {
@@ -277,9 +276,9 @@ fn faulty_request_line(line: &str) -> Option<StartLine> {
 fn content_length(headers: &mut Vec<(Name, String)>) -> Result<Option<u64>, ParseError> {
     let mut length = None;
     for (_, value) in headers.extract_if(.., |(name, _)| *name == Name::ContentLength) {
-        let value = number(&value).ok_or(ParseError::Header("Content-Length"))?;
+        let value = number(&value).ok_or(ParseError::Header(Known::ContentLength))?;
         if length.replace(value).is_some() {
-            return Err(ParseError::Duplicate("Content-Length"));
+            return Err(ParseError::Duplicate(Known::ContentLength));
         }
     }
     Ok(length)
@@ -387,7 +386,7 @@ mod tests {
         assert_eq!(message.header(&Name::Other("X-Fold".into())), Some("\"a b\" ;c =d"));
         assert_eq!(
             read(request(" fold\r\n\r\n")),
-            Err(ParseError::Header("CSeq")),
+            Err(ParseError::Header(Known::CSeq)),
             "folds belong to the row before"
         );
     }
@@ -440,10 +439,10 @@ mod tests {
         for (extra, error) in [
             ("l: 9999\r\n\r\nshort", ParseError::Truncated),
             ("l: 99999999999999999999999999\r\n\r\nshort", ParseError::Truncated),
-            ("l: -1\r\n\r\n", ParseError::Header("Content-Length")),
-            ("l: \r\n\r\n", ParseError::Header("Content-Length")),
-            ("l: 1\r\nl: 2\r\n\r\nab", ParseError::Duplicate("Content-Length")),
-            ("l: 1\r\nl: 1\r\n\r\nab", ParseError::Duplicate("Content-Length")),
+            ("l: -1\r\n\r\n", ParseError::Header(Known::ContentLength)),
+            ("l: \r\n\r\n", ParseError::Header(Known::ContentLength)),
+            ("l: 1\r\nl: 2\r\n\r\nab", ParseError::Duplicate(Known::ContentLength)),
+            ("l: 1\r\nl: 1\r\n\r\nab", ParseError::Duplicate(Known::ContentLength)),
         ] {
             assert_eq!(body(extra), Err(error), "{extra}");
         }
@@ -473,31 +472,31 @@ mod tests {
     fn what_every_message_needs_stands_once_and_is_well_formed() {
         let whole = request("Max-Forwards: 1\r\n\r\n");
         for (line, name) in [
-            ("Via: SIP/2.0/WS h.invalid;branch=z9hG4bK1\r\n", "Via"),
-            ("From: <sip:a@h>;tag=1\r\n", "From"),
-            ("To: <sip:b@h>\r\n", "To"),
-            ("Call-ID: c1\r\n", "Call-ID"),
-            ("CSeq: 1 OPTIONS\r\n", "CSeq"),
+            ("Via: SIP/2.0/WS h.invalid;branch=z9hG4bK1\r\n", Known::Via),
+            ("From: <sip:a@h>;tag=1\r\n", Known::From),
+            ("To: <sip:b@h>\r\n", Known::To),
+            ("Call-ID: c1\r\n", Known::CallId),
+            ("CSeq: 1 OPTIONS\r\n", Known::CSeq),
         ] {
             assert_eq!(read(whole.replace(line, "")), Err(ParseError::Missing(name)));
             let twice = read(whole.replace(line, &line.repeat(2)));
-            assert_eq!(twice.err(), (name != "Via").then_some(ParseError::Duplicate(name)));
-            let bad = whole.replace(line, &format!("{name}: \r\n"));
-            let error = if name == "Via" { ParseError::Missing(name) } else { ParseError::Header(name) };
+            assert_eq!(twice.err(), (name != Known::Via).then_some(ParseError::Duplicate(name)));
+            let bad = whole.replace(line, &format!("{}: \r\n", name.as_str()));
+            let error = if name == Known::Via { ParseError::Missing(name) } else { ParseError::Header(name) };
             assert_eq!(read(bad), Err(error));
         }
         assert_eq!(
             read(request("Max-Forwards: 1\r\nMax-Forwards: 1\r\n\r\n")),
-            Err(ParseError::Duplicate("Max-Forwards"))
+            Err(ParseError::Duplicate(Known::MaxForwards))
         );
-        assert_eq!(read(whole.replace("tag=1", "tag=1;Tag=2")), Err(ParseError::Header("From")));
+        assert_eq!(read(whole.replace("tag=1", "tag=1;Tag=2")), Err(ParseError::Header(Known::From)));
         for tag in ["tag", "tag="] {
-            assert_eq!(read(whole.replace("tag=1", tag)), Err(ParseError::Header("From")));
+            assert_eq!(read(whole.replace("tag=1", tag)), Err(ParseError::Header(Known::From)));
         }
-        assert_eq!(read(whole.replace("branch=", "branch=x;branch=")), Err(ParseError::Header("Via")));
-        assert_eq!(read(whole.replace("c1", "c 1")), Err(ParseError::Header("Call-ID")));
+        assert_eq!(read(whole.replace("branch=", "branch=x;branch=")), Err(ParseError::Header(Known::Via)));
+        assert_eq!(read(whole.replace("c1", "c 1")), Err(ParseError::Header(Known::CallId)));
         assert_eq!(read(whole.replace("1 OPTIONS", "1 INVITE")), Err(ParseError::CSeqMethod));
-        assert_eq!(read(whole.replace("h.invalid", "h.invalid, bad")), Err(ParseError::Header("Via")));
+        assert_eq!(read(whole.replace("h.invalid", "h.invalid, bad")), Err(ParseError::Header(Known::Via)));
         assert!(read(whole.replace("Max-Forwards: 1", "Max-Forwards: 300\r\nDate: tomorrow")).is_ok());
     }
 
