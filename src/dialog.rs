@@ -59,14 +59,13 @@ impl Dialog {
         let strict = self.routes.first().filter(|first| !first.uri.params.contains("lr"));
         let uri = strict.map_or(&self.remote_target, |first| &first.uri).clone();
         let skip = usize::from(strict.is_some());
-        let mut routes: Vec<String> = self.routes.iter().skip(skip).map(NameAddr::text).collect();
-        if strict.is_some() {
-            routes.push(NameAddr::new(self.remote_target.clone()).text());
-        }
         let cseq = CSeq { number, method: method.clone() };
         let mut request = Message::request(method, uri);
-        for route in routes {
-            request.push(Name::Route, route);
+        for route in self.routes.iter().skip(skip) {
+            request.push(Name::Route, route.text());
+        }
+        if strict.is_some() {
+            request.push(Name::Route, NameAddr::new(self.remote_target.clone()).text());
         }
         request.push(Name::MaxForwards, "70");
         request.push(Name::To, self.remote.text());

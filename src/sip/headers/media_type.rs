@@ -1,8 +1,7 @@
 //! Media types: Content-Type, and the ranges of Accept (RFC 3261 §20.1, §20.15).
 
-use crate::sip::grammar::{self, separator, token};
+use crate::sip::grammar::{self, is_token, token};
 use crate::sip::{Known, Params, ParseError};
-use nom::Parser;
 
 /// `type/subtype;params` of Content-Type, or a range of Accept (RFC 3261 §20.1, §20.15).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,12 +23,13 @@ impl MediaType {
     /// [`ParseError::Header`].
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         const NAME: Known = Known::ContentType;
-        let (rest, (kind, _, subtype)) = (token, separator('/'), token)
-            .parse(grammar::trim(text))
-            .map_err(|_: nom::Err<()>| ParseError::Header(NAME))?;
-        let mut essence = kind.to_ascii_lowercase();
-        essence.push('/');
-        essence.push_str(subtype);
+        let (kind, rest) = text.split_once('/').ok_or(ParseError::Header(NAME))?;
+        let kind = grammar::trim(kind);
+        let (rest, subtype) = token(grammar::trim(rest)).map_err(|_| ParseError::Header(NAME))?;
+        if !is_token(kind) {
+            return Err(ParseError::Header(NAME));
+        }
+        let mut essence = [kind, "/", subtype].concat();
         essence.make_ascii_lowercase();
         Ok(Self { essence, params: grammar::params(rest, NAME)? })
     }

@@ -193,7 +193,10 @@ fn without_line_ends(text: &str) -> String {
 fn utf8_prefix(bytes: &[u8]) -> (&str, bool) {
     match core::str::from_utf8(bytes) {
         Ok(text) => (text, true),
-        Err(_) => (bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid()), false),
+        Err(error) => {
+            let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            (core::str::from_utf8(good).unwrap_or_default(), false)
+        }
     }
 }
 
