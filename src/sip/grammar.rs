@@ -6,7 +6,7 @@
 use super::{Known, Params, ParseError};
 use crate::decimal::number;
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take_till, take_while, take_while1};
+use nom::bytes::complete::tag;
 use nom::character::complete::char;
 use nom::combinator::{opt, recognize};
 use nom::sequence::{delimited, preceded};
@@ -52,18 +52,31 @@ pub(crate) fn trim(text: &str) -> &str {
     text.get(start..end).unwrap_or_default()
 }
 
+/// What `input` begins with of characters that `allowed` takes, behind the rest. Byte by byte, which is less in the
+/// page: `allowed` takes all characters beyond ASCII or none.
+pub(crate) fn span(input: &str, allowed: fn(char) -> bool) -> (&str, &str) {
+    let end = input.bytes().position(|byte| !allowed(char::from(byte))).unwrap_or(input.len());
+    (input.get(end..).unwrap_or_default(), input.get(..end).unwrap_or_default())
+}
+
+/// The same, with at least one character.
+fn span1(input: &str, allowed: fn(char) -> bool) -> Parsed<'_, &str> {
+    let (rest, taken) = span(input, allowed);
+    if taken.is_empty() { Err(nom::Err::Error(())) } else { Ok((rest, taken)) }
+}
+
 /// ```abnf
 /// token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~")
 /// ```
 pub(crate) fn token(input: &str) -> Parsed<'_, &str> {
-    take_while1(is_token_char).parse(input)
+    span1(input, is_token_char)
 }
 
 /// ```abnf
 /// SWS = [LWS]    ; LWS = [*WSP CRLF] 1*WSP, its line ends already joined
 /// ```
 pub(crate) fn sws(input: &str) -> Parsed<'_, &str> {
-    take_while(is_blank).parse(input)
+    Ok(span(input, is_blank))
 }
 
 /// A separator such as SLASH, SEMI, COLON, EQUAL, COMMA.
@@ -132,8 +145,8 @@ pub(crate) fn comment(input: &str) -> Parsed<'_, &str> {
 /// IPv6reference = "[" IPv6address "]"
 /// ```
 pub(crate) fn host(input: &str) -> Parsed<'_, &str> {
-    let address = take_while1(|c: char| c.is_ascii_hexdigit() || matches!(c, ':' | '.'));
-    let name = take_while1(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
+    let address = |input| span1(input, |c| c.is_ascii_hexdigit() || matches!(c, ':' | '.'));
+    let name = |input| span1(input, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
     alt((recognize((char('['), address, char(']'))), name)).parse(input)
 }
 
@@ -141,7 +154,7 @@ pub(crate) fn host(input: &str) -> Parsed<'_, &str> {
 /// port = 1*DIGIT
 /// ```
 pub(crate) fn port(input: &str) -> Parsed<'_, u16> {
-    let (rest, digits) = take_while1(|c: char| c.is_ascii_digit()).parse(input)?;
+    let (rest, digits) = span1(input, |c| c.is_ascii_digit())?;
     let port = number(digits).and_then(|n| u16::try_from(n).ok()).ok_or(nom::Err::Error(()))?;
     Ok((rest, port))
 }
@@ -154,7 +167,8 @@ pub(crate) fn port(input: &str) -> Parsed<'_, u16> {
 /// gen-value     = token / host / quoted-string
 /// ```
 pub(crate) fn generic_param(input: &str) -> Parsed<'_, (&str, Option<&str>)> {
-    (token, opt(preceded(separator('='), alt((quoted_string, take_while(is_value_char)))))).parse(input)
+    (token, opt(preceded(separator('='), alt((quoted_string, |input| Ok(span(input, is_value_char)))))))
+        .parse(input)
 }
 
 const fn is_value_char(c: char) -> bool {
@@ -241,7 +255,7 @@ pub(crate) fn auth_params(input: &str) -> Vec<(&str, Cow<'_, str>)> {
 /// LAQUOT addr-spec RAQUOT
 /// ```
 pub(crate) fn bracketed(input: &str) -> Parsed<'_, &str> {
-    delimited((sws, char('<')), take_till(|c| c == '>'), char('>')).parse(input)
+    delimited((sws, char('<')), |input| Ok(span(input, |c| c != '>')), char('>')).parse(input)
 }
 
 /// `SIP/2.0` in any case, with blanks around the slash.

@@ -1,10 +1,11 @@
 //! Addresses with a display name: From, To, Contact, Route, Record-Route, Path (RFC 3261 §20.10, §20.20).
 
-use crate::sip::grammar::{self, Parsed, bracketed, is_blank, is_token_char, quote, quoted_string, unquote};
+use crate::sip::grammar::{
+    self, Parsed, bracketed, is_blank, is_token_char, quote, quoted_string, span, unquote,
+};
 use crate::sip::{Known, Params, ParseError, Uri};
 use nom::Parser;
 use nom::branch::alt;
-use nom::bytes::complete::{take_till, take_while};
 
 /// `"Display" <uri>;params`: From, To, Contact, Route, Record-Route, Path (RFC 3261 §20.10).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,14 +78,13 @@ impl NameAddr {
 /// display-name = *(token LWS) / quoted-string
 /// ```
 fn name_addr(input: &str) -> Parsed<'_, (&str, &str)> {
-    let words = take_while(|c: char| is_token_char(c) || is_blank(c) || !c.is_ascii());
+    let words = |input| Ok(span(input, |c| is_token_char(c) || is_blank(c) || !c.is_ascii()));
     (alt((quoted_string, words)), bracketed).parse(input)
 }
 
 /// Without `<>` all parameters are the header's and the URI may hold neither `?` nor `,` (RFC 3261 §20.10).
 fn addr_spec(input: &str) -> Parsed<'_, &str> {
-    let (rest, uri) =
-        take_till(|c: char| is_blank(c) || matches!(c, ';' | ',' | '"' | '<' | '>')).parse(input)?;
+    let (rest, uri) = span(input, |c| !is_blank(c) && !matches!(c, ';' | ',' | '"' | '<' | '>'));
     if uri.contains('?') { Err(nom::Err::Error(())) } else { Ok((rest, uri)) }
 }
 
