@@ -295,7 +295,7 @@ impl Publisher {
             self.forget();
             return Update::Done(sent.generation);
         }
-        let tag = response.header(&Name::SipETag).map(str::trim).filter(|tag| !tag.is_empty());
+        let tag = response.header(&Name::SipETag).filter(|tag| !tag.is_empty());
         let Some(tag) = tag else {
             return self.fail(sent, Why::BadResponse, None, random, now);
         };

@@ -141,11 +141,10 @@ fn redact_params(value: &str, out: &mut String) {
 fn redact_passwords(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(':') {
-        let (before, after) = rest.split_at(at + 1);
-        out.push_str(before);
+    while let Some((scheme, after)) = rest.split_once(':') {
+        out.push_str(scheme);
+        out.push(':');
         rest = after;
-        let scheme = before.trim_end_matches(':');
         if !ends_with(scheme, "sip") && !ends_with(scheme, "sips") {
             continue;
         }
@@ -176,12 +175,11 @@ pub fn reason_phrase(status: u16) -> &'static str {
     // One text is less in the page than a list of its lines.
     let phrase = |code: u16| {
         let code = [&decimal(code.into()), " "].concat();
-        let texts = [
-            PHRASES,
-            #[cfg(feature = "full")]
-            MORE_PHRASES,
-        ];
-        texts.iter().flat_map(|text| text.split('\n')).find_map(|line| line.strip_prefix(code.as_str()))
+        let find = |lines: &'static str| lines.split('\n').find_map(|line| line.strip_prefix(code.as_str()));
+        let found = find(PHRASES);
+        #[cfg(feature = "full")]
+        let found = found.or_else(|| find(MORE_PHRASES));
+        found
     };
     let class = if (101..200).contains(&status) { 183 } else { status / 100 };
     phrase(status).or_else(|| phrase(class)).unwrap_or("Global Failure")
