@@ -9,7 +9,7 @@ use common::Presentity;
 use common::presentity::{ALICE, BOB, Outcome, shows, state};
 use sip_presence::agent::Identities;
 use sip_presence::event::Decision;
-use sip_presence::presence::Status;
+use sip_presence::presence::{Status, winfo};
 use sip_presence::sip::{Message, Method, Name, Substate, Uri};
 use sip_presence::time::Duration;
 
@@ -415,6 +415,43 @@ fn watcher_information_tells_everything_first_and_then_what_changed() {
     assert_eq!((all.head.version, all.head.full, all.watchers.len()), (1, true, 2));
     let leave = scene.again(&own, &answer, 0);
     assert_eq!(scene.send(&leave).status, 200);
+}
+
+#[test]
+fn many_rows_are_told_in_several_documents_that_any_peer_takes() {
+    let mut scene = Presentity::with(Identities::Asserted, |_, audience| audience.limits.of_one = 1000);
+    scene.decide(BOB, Decision::Allow);
+    for _ in 0..300 {
+        let mut request = scene.subscribe(BOB, 600);
+        let from = request.header(&Name::From).unwrap().to_owned();
+        request.set(Name::From, format!("\"{}\" {from}", "&".repeat(128)));
+        assert_eq!(scene.send(&request).status, 200);
+    }
+    let mut own = scene.subscribe(ALICE, 600);
+    own.set(Name::Event, "presence.winfo");
+    let before = scene.documents.len();
+    let answer = scene.send(&own);
+    let all = scene.documents.split_off(before);
+    let fulls: Vec<bool> = all.iter().map(|document| document.head.full).collect();
+    assert!(fulls.len() > 4 && fulls[0] && !fulls[1..].contains(&true), "{fulls:?}");
+    assert_eq!(all.iter().map(|document| document.watchers.len()).sum::<usize>(), 300);
+    assert!(all.iter().all(|document| winfo::write(document).len() < 50_000));
+    // Also what could not be told without a connection, and the answer to a refresh.
+    scene.page.disconnect();
+    scene.decide(BOB, Decision::PoliteBlock);
+    scene.decide(BOB, Decision::Confirm);
+    scene.page.seconds(5);
+    scene.documents.clear();
+    scene.page.connect();
+    scene.seconds(10);
+    let refresh = scene.again(&own, &answer, 600);
+    assert_eq!(scene.send(&refresh).status, 200);
+    let pending = |document: &winfo::WatcherInfo| {
+        document.watchers.iter().filter(|row| row.status == "pending").count()
+    };
+    // Of two subscriptions, and of one.
+    assert_eq!(scene.documents.iter().map(pending).sum::<usize>(), 900);
+    assert!(scene.documents.iter().all(|document| winfo::write(document).len() < 50_000));
 }
 
 #[test]

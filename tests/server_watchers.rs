@@ -108,6 +108,41 @@ fn a_user_sees_who_watches() {
 }
 
 #[test]
+fn many_rows_are_told_in_several_documents_that_any_peer_takes() {
+    let mut scene = Scene::with(66, |config| config.rules.otherwise = Decision::Allow);
+    let name = "&".repeat(128);
+    for _ in 0..300 {
+        let mut request = subscribe(&mut scene, "carol", "presence", 600);
+        request.set(Name::From, format!("\"{name}\" <sip:carol@example.com>;tag=carol"));
+        let sent = scene.send(&request);
+        take(&mut scene, &sent);
+    }
+    let request = subscribe(&mut scene, "carol", "presence.winfo", 600);
+    let sent = scene.send(&request);
+    let first = &sent[0];
+    take(&mut scene, &sent);
+    let mut table = winfo::Table::default();
+    let whole = again(&mut scene, &request, first, |_| {});
+    for told in [&sent[1..], &whole[1..]] {
+        assert!(told.len() > 4, "{} documents", told.len());
+        for (at, notify) in told.iter().enumerate() {
+            assert!(notify.to_bytes().len() < 50_000);
+            assert_eq!(document(notify).head.full, at == 0);
+            assert_eq!(table.handle(document(notify), scene.world.now), Ok(winfo::Merged::Done));
+        }
+        assert_eq!(table.watchers().count(), 300);
+    }
+    // Nothing is left over that would be told later.
+    assert_eq!(told(&mut scene, |_| {}).len(), 0);
+    // One document is all that a fetch gets.
+    let fetch = subscribe(&mut scene, "carol", "presence.winfo", 0);
+    let sent = scene.send(&fetch);
+    take(&mut scene, &sent);
+    assert!(sent.len() == 2 && document(&sent[1]).watchers.len() < 300);
+    scene.is_well();
+}
+
+#[test]
 fn nobody_else_sees_it() {
     // 3857-4.6-a 3857-4.6-d 6665-4.1.2.1-d
     let mut scene = Scene::new(61);

@@ -28,6 +28,10 @@ const KEPT: Duration = Duration::from_secs(60);
 /// Rows of a table at most.
 const MOST_ROWS: usize = 5_000;
 
+/// Bytes of rows in one document that is told, unless a single row has more: peers close a WebSocket whose messages are
+/// larger than they take, and some take 64 KiB.
+pub const MOST_TOLD: usize = 48 * 1024;
+
 /// A document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatcherInfo {
@@ -121,31 +125,46 @@ pub fn write(info: &WatcherInfo) -> String {
             text.push('>');
         }
         before = Some(watcher);
-        text.push_str("<watcher");
-        push_attribute("id", &watcher.id, &mut text);
-        push_attribute("status", &watcher.status, &mut text);
-        push_attribute("event", &watcher.event, &mut text);
-        for (name, value) in [("display-name", &watcher.display_name), ("xml:lang", &watcher.lang)] {
-            if let Some(value) = value {
-                push_attribute(name, value, &mut text);
-            }
-        }
-        let numbers =
-            [("expiration", watcher.expiration), ("duration-subscribed", watcher.duration_subscribed)];
-        for (name, value) in numbers {
-            if let Some(value) = value {
-                push_attribute(name, &value.to_string(), &mut text);
-            }
-        }
-        text.push('>');
-        escape(&watcher.uri, &mut text);
-        text.push_str("</watcher>");
+        push_watcher(watcher, &mut text);
     }
     if before.is_some() {
         text.push_str("</watcher-list>");
     }
     text.push_str("</watcherinfo>");
     text
+}
+
+/// How many of the first of `watchers` are told in one document: as many as have [`MOST_TOLD`] bytes, at least one. The
+/// others follow as changes: who merges documents (RFC 3858 §4) has all in the end.
+#[must_use]
+pub fn fitting(watchers: &[Watcher]) -> usize {
+    let mut text = String::new();
+    let fits = |watcher: &&Watcher| {
+        push_watcher(watcher, &mut text);
+        text.len() <= MOST_TOLD
+    };
+    watchers.iter().take_while(fits).count().max(1)
+}
+
+fn push_watcher(watcher: &Watcher, text: &mut String) {
+    text.push_str("<watcher");
+    push_attribute("id", &watcher.id, text);
+    push_attribute("status", &watcher.status, text);
+    push_attribute("event", &watcher.event, text);
+    for (name, value) in [("display-name", &watcher.display_name), ("xml:lang", &watcher.lang)] {
+        if let Some(value) = value {
+            push_attribute(name, value, text);
+        }
+    }
+    let numbers = [("expiration", watcher.expiration), ("duration-subscribed", watcher.duration_subscribed)];
+    for (name, value) in numbers {
+        if let Some(value) = value {
+            push_attribute(name, &value.to_string(), text);
+        }
+    }
+    text.push('>');
+    escape(&watcher.uri, text);
+    text.push_str("</watcher>");
 }
 
 #[derive(Clone, Debug)]

@@ -221,24 +221,43 @@ impl Server {
         now: Instant,
     ) {
         for notice in notices {
-            let document = match package {
-                Package::Presence => self.presence_of(notice),
-                Package::Winfo => self.watchers_of(notice, now),
-            };
-            let Some((connection, mut notify)) = self.set(package).tell(notice, document, subscribe, now)
-            else {
-                continue;
-            };
-            if package == Package::Winfo && notice.end.is_some() {
-                self.tables.remove(&notice.id);
+            let mut told = self.tell_watcher(package, notice, subscribe, now);
+            // What was too much for one document follows at once.
+            let rest = Notice { next: Next::Changes, ..notice.clone() };
+            while told
+                && package == Package::Winfo
+                && self.tables.get(&notice.id).is_some_and(|t| !t.is_empty())
+            {
+                told = self.tell_watcher(package, &rest, None, now);
             }
-            let (token, connection) = (self.random.token(), ConnectionId(connection));
-            self.transactions.start(&mut notify, &token, (package, notice.id, connection), now);
-            self.outputs.push_back(Output::Send(connection, notify.to_bytes()));
         }
     }
 
-    /// Everything after a SUBSCRIBE, otherwise what changed (RFC 3857 §4.3).
+    /// Whether something was sent.
+    fn tell_watcher(
+        &mut self,
+        package: Package,
+        notice: &Notice,
+        subscribe: Option<&Message>,
+        now: Instant,
+    ) -> bool {
+        let document = match package {
+            Package::Presence => self.presence_of(notice),
+            Package::Winfo => self.watchers_of(notice, now),
+        };
+        let told = self.set(package).tell(notice, document, subscribe, now);
+        let Some((connection, mut notify)) = told else { return false };
+        if package == Package::Winfo && notice.end.is_some() {
+            self.tables.remove(&notice.id);
+        }
+        let (token, connection) = (self.random.token(), ConnectionId(connection));
+        self.transactions.start(&mut notify, &token, (package, notice.id, connection), now);
+        self.outputs.push_back(Output::Send(connection, notify.to_bytes()));
+        true
+    }
+
+    /// Everything after a SUBSCRIBE, otherwise what changed (RFC 3857 §4.3). What is too much for one document is left in
+    /// the table.
     fn watchers_of(&mut self, notice: &Notice, now: Instant) -> Option<String> {
         let (_, presentity, _) = self.winfo.who(notice.id)?;
         let table = self.tables.get_mut(&notice.id)?;
@@ -248,8 +267,11 @@ impl Server {
         }
         let full = asked && notice.next == Next::Whole;
         let (version, changed) = table.take();
-        let rows = if full { self.watchers.rows(presentity).collect() } else { changed };
-        let watchers = rows.into_iter().map(|row| described(row, &self.config.domain, now)).collect();
+        let rows: Vec<Row> = if full { self.watchers.rows(presentity).collect() } else { changed };
+        let domain = &self.config.domain;
+        let mut watchers: Vec<winfo::Watcher> = rows.iter().map(|row| described(row, domain, now)).collect();
+        watchers.truncate(winfo::fitting(&watchers));
+        rows.iter().skip(watchers.len()).for_each(|row| table.note(row));
         Some(winfo::write(&WatcherInfo { head: Head { version, full }, watchers }))
     }
 
@@ -313,7 +335,7 @@ impl Server {
     }
 }
 
-fn described(row: Row, domain: &str, now: Instant) -> winfo::Watcher {
+fn described(row: &Row, domain: &str, now: Instant) -> winfo::Watcher {
     winfo::Watcher {
         resource: Uri::sip(&row.resource, domain).to_string(),
         package: "presence".to_owned(),
@@ -321,7 +343,7 @@ fn described(row: Row, domain: &str, now: Instant) -> winfo::Watcher {
         uri: Uri::sip(&row.uri, domain).to_string(),
         status: row.status.as_str().to_owned(),
         event: row.cause.as_str().to_owned(),
-        display_name: row.display,
+        display_name: row.display.clone(),
         lang: None,
         expiration: row.expires.map(|at| at.since(now).as_secs()),
         duration_subscribed: Some(now.since(row.since).as_secs()),

@@ -4,11 +4,12 @@ use crate::agent::Agent;
 use crate::event::partial::Next;
 use crate::event::watchers::{Content, Notice, Row};
 use crate::presence::table::Head;
-use crate::presence::winfo::{Watcher, WatcherInfo, write};
+use crate::presence::winfo::{Watcher, WatcherInfo, fitting, write};
 use crate::time::Instant;
 
 impl Agent {
-    /// Everything after a SUBSCRIBE, otherwise what changed (RFC 3857 §4.3).
+    /// Everything after a SUBSCRIBE, otherwise what changed (RFC 3857 §4.3). What is too much for one document is left in
+    /// the table.
     pub(super) fn watcher_information(&mut self, notice: &Notice, now: Instant) -> Option<String> {
         let resource = self.config.aor.to_string();
         let presentity = self.presentity.as_mut()?;
@@ -20,22 +21,24 @@ impl Agent {
         }
         let full = asked && notice.next == Next::Whole;
         let (version, changed) = table.take();
-        let rows = if full { presentity.watchers.rows("").collect() } else { changed };
+        let rows: Vec<Row> = if full { presentity.watchers.rows("").collect() } else { changed };
         let head = Head { version, full };
-        let watchers = rows.into_iter().map(|row| described(row, &resource, now)).collect();
+        let mut watchers: Vec<Watcher> = rows.iter().map(|row| described(row, &resource, now)).collect();
+        watchers.truncate(fitting(&watchers));
+        rows.iter().skip(watchers.len()).for_each(|row| table.note(row));
         Some(write(&WatcherInfo { head, watchers }))
     }
 }
 
-fn described(row: Row, resource: &str, now: Instant) -> Watcher {
+fn described(row: &Row, resource: &str, now: Instant) -> Watcher {
     Watcher {
         resource: resource.to_owned(),
         package: "presence".to_owned(),
         id: ["w", &row.id.0.to_string()].concat(),
-        uri: row.uri,
+        uri: row.uri.clone(),
         status: row.status.as_str().to_owned(),
         event: row.cause.as_str().to_owned(),
-        display_name: row.display,
+        display_name: row.display.clone(),
         lang: None,
         expiration: row.expires.map(|at| at.since(now).as_secs()),
         duration_subscribed: Some(now.since(row.since).as_secs()),
