@@ -103,18 +103,19 @@ export async function startKamailio({
       await until(() => running() ? answers(url) : Promise.reject(new Error("Kamailio ended")), "Kamailio to answer");
     } catch (error) {
       const text = await log();
-      await end("SIGKILL");
+      await kill();
       throw new Error(`${error.message}; its log:\n${text}`);
     }
   }
 
   const running = () => child?.pid !== undefined && child.exitCode === null && child.signalCode === null;
 
-  async function end(signal) {
+  /** At once and with all its workers: after SIGTERM it may wait for one of them for a minute. */
+  async function kill() {
     if (!running()) return;
     const exited = once(child, "exit");
-    process.kill(signal === "SIGKILL" ? -child.pid : child.pid, signal);
-    await until(exited, `Kamailio to end by ${signal}`);
+    process.kill(-child.pid, "SIGKILL");
+    await until(exited, "Kamailio to end");
     // Its workers hold the port a moment longer.
     await until(async () => !(await listens(port)), `port ${port} to be free`);
   }
@@ -123,7 +124,7 @@ export async function startKamailio({
     // Next to a test that failed it may say why: the server itself was in trouble.
     const trouble = (await log()).split("\n").filter((line) => line.includes("CRITICAL: "));
     if (trouble.length > 0) console.error(`Kamailio:\n${trouble.join("\n")}`);
-    await end("SIGTERM");
+    await kill();
     rmSync(folder, { recursive: true, force: true });
   }
 
@@ -135,7 +136,7 @@ export async function startKamailio({
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
   await start();
   const xcapRoot = `http://127.0.0.1:${port}/xcap-root`;
-  return { url, domain, users, xcapRoot, log, kill: () => end("SIGKILL"), start, stop };
+  return { url, domain, users, xcapRoot, log, kill, start, stop };
 }
 
 /** Writes the lists as rows of the table xcap. */
