@@ -33,7 +33,7 @@ const FLAGS = [
  * @returns {Promise<import("playwright-core").Browser>}
  */
 export function launch(options = {}) {
-  return chromium.launch({ executablePath: executable, ...options, args: [...FLAGS, ...(options.args ?? [])] });
+  return chromium.launch({ executablePath: executable, timeout: 120_000, ...options, args: [...FLAGS, ...(options.args ?? [])] });
 }
 
 /**

@@ -78,7 +78,7 @@ describe("two pages behind a Kamailio without presence", { skip: noChromium || n
       errors,
       publish: (state) => until(page.evaluate((state) => agent.publish(state), state), `${username}'s page to publish`),
       sees: (text) => until(() => shows(text), () => `${username}'s page to show ${text}; it shows ${seen}`),
-      decides: (word) => page.getByRole("button", { name: word }).click(),
+      decides: (word) => until(page.getByRole("button", { name: word }).click({ timeout: 0 }), `${username}'s page to have a button to ${word}`),
     };
   }
 
