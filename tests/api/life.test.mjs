@@ -117,12 +117,14 @@ test("a process ends soon after its agent, whether the server answers the closin
     import { createAgent } from "sip-presence";
     import { WebSocket } from "ws";
     const agent = createAgent({ server: "ws://127.0.0.1:${http.address().port}/", aor: "${ALICE}", webSocket: WebSocket });
-    agent.addEventListener("connection", ({ detail }) => { if (detail.state === "online") void agent.close(); });
+    agent.addEventListener("connection", ({ detail }) => { if (detail.state === "online") void agent.close().then(() => console.log("closed")); });
   `;
   const root = fileURLToPath(new URL("../..", import.meta.url));
-  const child = spawn(process.execPath, ["--input-type=module", "-e", code], { cwd: root, stdio: "inherit" });
+  const child = spawn(process.execPath, ["--input-type=module", "-e", code], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
   t.after(() => child.kill());
-  const [status] = await until(once(child, "exit"), "the end of the process", 15_000);
+  const exit = once(child, "exit");
+  await event(child.stdout, "data");
+  const [status] = await until(exit, "the end of the process", 15_000);
   assert.equal(status, 0);
 });
 
