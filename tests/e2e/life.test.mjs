@@ -177,7 +177,7 @@ describe("the life of a page", { skip: missing }, () => {
   });
 
   test("a duplicated tab is a device of its own and leaves the dialogs of its original alone", async (t) => {
-    const relay = await relayFor(t);
+    const relay = await relayFor(t, { hold: true });
     const page = await open(t, relay, { watches: 3, register: "" });
     const key = "sip-presence:session:1:sip:watcher@example.test";
     await until(() => page.evaluate((key) => sessionStorage.getItem(key)?.includes("SUBSCRIBE sip:"), key), "the session to be kept");
