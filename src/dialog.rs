@@ -146,8 +146,8 @@ impl Dialog {
 #[must_use]
 pub fn retry(request: &Message, number: u32) -> Message {
     let mut next = request.clone();
-    for name in [Known::Via, Known::Authorization, Known::ProxyAuthorization] {
-        next.remove(&Name::Known(name));
+    for name in &[Known::Via, Known::Authorization, Known::ProxyAuthorization] {
+        next.remove(&Name::Known(*name));
     }
     if let StartLine::Request { method, .. } = &request.start {
         let cseq = CSeq { number, method: method.clone() };

@@ -263,7 +263,7 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode, what: Keep) -> Result<V
                     break;
                 }
                 has_root = true;
-                let tag = inside.strip_suffix('/').unwrap_or(inside);
+                let tag = inside.strip_suffix("/").unwrap_or(inside);
                 let lang = open.last().and_then(|open| open.element.lang);
                 let mut started = start_element(tag, &mut scope, lang, limits, mode, whole)?;
                 let from = text.len() - rest.len() - source.len();
@@ -385,8 +385,8 @@ fn add<'a>(open: &mut [Open<'a>], node: Node<'a>, mode: Mode, whole: bool) -> Re
 
 /// The character of a character reference or of one of XML's five entities.
 fn resolve(name: &str) -> Option<char> {
-    if let Some(number) = name.strip_prefix('#') {
-        let (radix, digits) = number.strip_prefix('x').map_or((10, number), |hex| (16, hex));
+    if let Some(number) = name.strip_prefix("#") {
+        let (radix, digits) = number.strip_prefix("x").map_or((10, number), |hex| (16, hex));
         let code = digits
             .chars()
             .try_fold(0_u32, |sum, digit| sum.checked_mul(radix)?.checked_add(digit.to_digit(radix)?));
@@ -447,7 +447,7 @@ fn unescape(escaped: &str, into: &mut String) {
         if let Some((name, after)) = after.split_once(';') {
             let character = resolve(name);
             into.extend(character);
-            if character.is_some() || name.starts_with('#') {
+            if character.is_some() || name.starts_with("#") {
                 rest = after;
                 continue;
             }
@@ -462,7 +462,7 @@ fn push_lines(text: &str, into: &mut String) {
     let mut pieces = text.split('\r');
     into.push_str(pieces.next().unwrap_or_default());
     for piece in pieces {
-        if !piece.starts_with('\n') {
+        if !piece.starts_with("\n") {
             into.push('\n');
         }
         into.push_str(piece);

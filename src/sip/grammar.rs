@@ -96,8 +96,8 @@ pub(crate) fn separator(c: char) -> impl FnMut(&str) -> Parsed<'_, char> {
 /// ```
 pub(crate) fn quoted_string(input: &str) -> Parsed<'_, &str> {
     let mut escaped = false;
-    for (at, byte) in input.bytes().enumerate() {
-        match byte {
+    for (at, byte) in input.as_bytes().iter().enumerate() {
+        match *byte {
             b'"' if at == 0 => {}
             _ if at == 0 => break,
             _ if escaped => escaped = false,
@@ -202,8 +202,8 @@ pub(crate) fn split_list(input: &str) -> (&str, Option<&str>) {
     // What ends a quote or `<`, in which commas do not count.
     let mut inside = None;
     let mut escaped = false;
-    for (at, byte) in input.bytes().enumerate() {
-        match (inside, byte) {
+    for (at, byte) in input.as_bytes().iter().enumerate() {
+        match (inside, *byte) {
             _ if escaped => escaped = false,
             (Some(b'"'), b'\\') => escaped = true,
             (Some(end), byte) if byte == end => inside = None,
@@ -271,7 +271,7 @@ pub(crate) fn sip_version(input: &str) -> Parsed<'_, ()> {
 
 /// The content of a quoted string with its escapes undone; text without quotes is returned as it is.
 pub(crate) fn unquote(text: &str) -> Cow<'_, str> {
-    let Some(inner) = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) else {
+    let Some(inner) = text.strip_prefix("\"").and_then(|t| t.strip_suffix("\"")) else {
         return Cow::Borrowed(text);
     };
     if !inner.contains('\\') {
@@ -291,10 +291,13 @@ pub(crate) fn quote(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
             '\r' | '\n' => out.push(' '),
-            '"' | '\\' => out.extend(['\\', c]),
             '\t' => out.push(c),
-            c if c.is_ascii_control() => out.extend(['\\', c]),
-            c => out.push(c),
+            c => {
+                if c.is_ascii_control() || matches!(c, '"' | '\\') {
+                    out.push('\\');
+                }
+                out.push(c);
+            }
         }
     }
     out.push('"');

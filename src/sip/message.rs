@@ -216,7 +216,7 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn from(&self) -> Result<NameAddr, ParseError> {
-        NameAddr::parse(self.header(&Name::From).ok_or(ParseError::Missing(Known::From))?, Known::From)
+        self.address(Known::From)
     }
 
     /// To.
@@ -224,7 +224,11 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn to(&self) -> Result<NameAddr, ParseError> {
-        NameAddr::parse(self.header(&Name::To).ok_or(ParseError::Missing(Known::To))?, Known::To)
+        self.address(Known::To)
+    }
+
+    pub(super) fn address(&self, name: Known) -> Result<NameAddr, ParseError> {
+        NameAddr::parse(self.header(&Name::Known(name)).ok_or(ParseError::Missing(name))?, name)
     }
 
     /// Call-ID.

@@ -107,7 +107,7 @@ impl Uri {
             return Err(UriError::User);
         }
         let (rest, host) = grammar::host(rest).map_err(|_| UriError::Host)?;
-        let (rest, port) = match rest.strip_prefix(':') {
+        let (rest, port) = match rest.strip_prefix(":") {
             Some(rest) => {
                 grammar::port(rest).map(|(rest, port)| (rest, Some(port))).map_err(|_| UriError::Port)?
             }
@@ -118,7 +118,7 @@ impl Uri {
             None => (rest, None),
         };
         // What follows the host must be a delimiter, else the host itself is wrong.
-        if !params.is_empty() && !params.starts_with(';') {
+        if !params.is_empty() && !params.starts_with(";") {
             return Err(UriError::Host);
         }
         if headers.is_some_and(|headers| !is_headers(headers)) {
@@ -140,7 +140,7 @@ impl Uri {
     /// ```
     fn parse_tel(rest: &str) -> Result<Self, UriError> {
         let (number, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
-        let digits = number.strip_prefix('+').unwrap_or(number);
+        let digits = number.strip_prefix("+").unwrap_or(number);
         let is_digit = |c: char| c.is_ascii_hexdigit() || matches!(c, '*' | '#');
         if !digits.chars().all(|c| is_digit(c) || is_visual_separator(c)) || !digits.contains(is_digit) {
             return Err(UriError::User);

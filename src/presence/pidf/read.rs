@@ -241,7 +241,7 @@ fn supported(element: &Element<'_>, excluded: bool, shape: Shape) -> Value {
         value.name = element.text();
     }
     // Of priority: `range` has two of them.
-    for number in ["minvalue", "maxvalue", "value"] {
+    for number in &["minvalue", "maxvalue", "value"] {
         if let Some(number) = element.attribute(number) {
             if !value.text.is_empty() {
                 value.text.push(' ');

@@ -224,8 +224,8 @@ impl Writer {
             }
             Shape::Media => {
                 self.notes("rpid:note", &attribute.notes);
-                for medium in ["audio", "video", "text"] {
-                    if let Some(value) = attribute.values.iter().find(|value| value.name == medium) {
+                for medium in &["audio", "video", "text"] {
+                    if let Some(value) = attribute.values.iter().find(|value| value.name == *medium) {
                         self.open_named(prefix, medium);
                         self.empty(prefix, &value.text);
                         self.close();

@@ -54,7 +54,7 @@ impl MediaType {
     pub(crate) fn refuses(&self) -> bool {
         self.params
             .value("q")
-            .is_some_and(|q| q.starts_with('0') && q.bytes().all(|b| matches!(b, b'0' | b'.')))
+            .is_some_and(|q| q.starts_with("0") && q.bytes().all(|b| matches!(b, b'0' | b'.')))
     }
 
     pub(crate) fn write(&self, out: &mut String) {

@@ -87,11 +87,12 @@ impl Message {
         if vias == 0 {
             return Err(ParseError::Missing(Known::Via));
         }
-        for (address, name) in [(self.from()?, Known::From), (self.to()?, Known::To)] {
+        for name in &[Known::From, Known::To] {
+            let address = self.address(*name)?;
             let tags = occurrences(&address.params, "tag");
             // A tag without a value is none, and could get a second one in the response.
             if tags > 1 || (tags == 1 && address.tag().is_none_or(str::is_empty)) {
-                return Err(ParseError::Header(name));
+                return Err(ParseError::Header(*name));
             }
         }
         if self.call_id().is_empty() || find_blank(self.call_id()).is_some() {
@@ -116,7 +117,7 @@ impl<'a> Head<'a> {
     fn line(&mut self) -> Option<&'a str> {
         let (line, rest) = self.rest.split_once('\n')?;
         self.rest = rest;
-        Some(line.strip_suffix('\r').unwrap_or(line))
+        Some(line.strip_suffix("\r").unwrap_or(line))
     }
 
     /// All rows up to the empty line; `cut` is the fault if that is missing.

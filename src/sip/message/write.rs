@@ -45,7 +45,7 @@ impl Message {
             }
             StartLine::Response { status, reason } => {
                 head.push_str("SIP/2.0 ");
-                for unit in [100, 10, 1] {
+                for unit in &[100, 10, 1] {
                     head.push(char::from(b'0' + (status / unit % 10) as u8));
                 }
                 head.push(' ');
@@ -151,7 +151,7 @@ fn redact_passwords(text: &str) -> String {
         let end = rest.find(|c: char| c.is_ascii_whitespace() || matches!(c, '<' | '>' | '"' | '@'));
         let (userinfo, behind) = rest.split_at(end.unwrap_or(rest.len()));
         match userinfo.split_once(':') {
-            Some((user, _)) if behind.starts_with('@') => {
+            Some((user, _)) if behind.starts_with("@") => {
                 out.push_str(user);
                 out.push_str(":…");
             }

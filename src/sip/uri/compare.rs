@@ -51,7 +51,7 @@ fn same_text_any_case(a: &str, b: &str) -> bool {
 
 /// IPv6 addresses are equal by value, not by text (RFC 5954 §3.2); quirk: `:::` is read as `::` (RFC 5118 §4.10).
 fn same_host(a: &str, b: &str) -> bool {
-    let address = |host: &str| ipv6_groups(host.strip_prefix('[')?.strip_suffix(']')?);
+    let address = |host: &str| ipv6_groups(host.strip_prefix("[")?.strip_suffix("]")?);
     a.eq_ignore_ascii_case(b) || address(a).is_some_and(|value| address(b) == Some(value))
 }
 
@@ -62,8 +62,8 @@ fn ipv6_groups(text: &str) -> Option<[u16; 8]> {
         return (push_groups(text, &mut groups)? == 8).then_some(groups);
     };
     let (front, back) = text.split_at_checked(gap)?;
-    let back = back.strip_prefix(':')?.strip_prefix(':')?;
-    let back = back.strip_prefix(':').unwrap_or(back);
+    let back = back.strip_prefix(":")?.strip_prefix(":")?;
+    let back = back.strip_prefix(":").unwrap_or(back);
     let mut end = [0; 8];
     let (before, behind) = (push_groups(front, &mut groups)?, push_groups(back, &mut end)?);
     // "::" stands for one group or more, and an IPv4 address comes last.
@@ -105,7 +105,7 @@ fn push_groups(text: &str, groups: &mut [u16; 8]) -> Option<usize> {
 
 /// `dec-octet`: 0 to 255 without leading zeros (RFC 3986 §3.2.2).
 fn ipv4_byte(text: &str) -> Option<u16> {
-    let value = number(text).filter(|value| *value < 256 && (text == "0" || !text.starts_with('0')))?;
+    let value = number(text).filter(|value| *value < 256 && (text == "0" || !text.starts_with("0")))?;
     u16::try_from(value).ok()
 }
 
