@@ -5,6 +5,7 @@ pub mod agent;
 mod decimal;
 pub mod dialog;
 pub mod event;
+mod pieces;
 pub mod presence;
 pub mod random;
 #[cfg(feature = "server")]

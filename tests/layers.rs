@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("decimal", &[]),
+    ("pieces", &[]),
     ("random", &[]),
-    ("sip", &["decimal", "time"]),
-    ("presence", &["decimal", "time"]),
+    ("sip", &["decimal", "pieces", "time"]),
+    ("presence", &["decimal", "pieces", "time"]),
     ("transaction", &["sip", "time"]),
     ("dialog", &["sip"]),
     ("event", &["dialog", "transaction", "sip", "random", "decimal", "time"]),
-    ("agent", &["event", "dialog", "transaction", "presence", "sip", "random", "decimal", "time"]),
+    ("agent", &["event", "dialog", "transaction", "presence", "sip", "random", "decimal", "pieces", "time"]),
     ("server", &["event", "dialog", "transaction", "presence", "sip", "random", "time"]),
 ];
 

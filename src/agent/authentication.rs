@@ -5,6 +5,7 @@
 mod notify;
 
 use super::{Credentials, FailureCode};
+use crate::pieces::concat;
 use crate::random::Random;
 use crate::sip::auth::{Algorithm, AuthenticationInfo, Challenge, DigestCredentials, Protected, Secret};
 use crate::sip::{Message, Name};
@@ -207,7 +208,7 @@ impl Authentication {
         let (username, secret) = self.user(&session.challenge.realm)?;
         let header = session.asker.credentials_header();
         if let Secret::Token(token) = secret {
-            return (session.challenge.scheme == BEARER).then(|| (header, [BEARER_PREFIX, token].concat()));
+            return (session.challenge.scheme == BEARER).then(|| (header, concat(&[BEARER_PREFIX, token])));
         }
         session.count += 1;
         let method = request.method();

@@ -6,6 +6,7 @@ use super::registration::SUPPORTED;
 use super::subscriptions::SubscriptionId;
 use super::{Agent, Direction, Event, Failure, FailureCode, Output, Subject};
 use crate::decimal::decimal;
+use crate::pieces::{concat, joined};
 use crate::presence::multipart::RELATED;
 use crate::sip::message::push_lossy;
 use crate::sip::{Known, Message, Method, Name, ParseError};
@@ -43,7 +44,7 @@ impl Agent {
             required.clear();
         }
         if !required.is_empty() {
-            let unsupported = required.join(", ");
+            let unsupported = joined(&required, ", ");
             self.answer(request, 420, &[(Known::Unsupported, &unsupported)]);
             return;
         }
@@ -207,5 +208,5 @@ fn glimpse(bytes: &[u8]) -> String {
     let line = line.and_then(|line| line.split(|byte| *byte == b':').next()).unwrap_or_default();
     let mut text = String::new();
     push_lossy(line.get(..GLIMPSE).unwrap_or(line), &mut text);
-    [&text, "\r\n\r\n(malformed: ", &decimal(bytes.len() as u64), " bytes)"].concat()
+    concat(&[&text, "\r\n\r\n(malformed: ", &decimal(bytes.len() as u64), " bytes)"])
 }

@@ -12,6 +12,7 @@ use super::watch::Watch;
 use super::watches::subscription_departs;
 use super::{Agent, Cause, Event, Failure, FailureCode, WatchId, Watching};
 use crate::event::subscriber::{End, Notified, Why};
+use crate::pieces::concat;
 use crate::presence::multipart::{self, Part, RELATED};
 use crate::presence::rlmi::{self, Instance, RESOURCE_LISTS, RLMI, State};
 use crate::presence::{DocumentError, PIDF, Presence, pidf};
@@ -213,7 +214,7 @@ impl Agent {
     pub(super) fn describe_list(&self, id: SubscriptionId, request: &mut Message) {
         let Some(list) = self.list_of(id).and_then(|id| self.watches.get(id)?.list.as_ref()) else { return };
         request.set(Name::Accept, ACCEPT);
-        request.set(Name::Supported, [EVENTLIST, ", ", SUPPORTED].concat());
+        request.set(Name::Supported, concat(&[EVENTLIST, ", ", SUPPORTED]));
         // Later ones in the dialog do not repeat it (RFC 5367 §3.2).
         if list.ad_hoc && request.to().is_ok_and(|to| to.tag().is_none()) {
             request.push(Name::Require, "recipient-list-subscribe");

@@ -37,6 +37,7 @@ pub use output::{
     SubscriptionView, View, WatchId, Watching,
 };
 
+use crate::pieces::concat;
 use crate::presence::PublishedState;
 use crate::random::Random;
 use crate::sip::auth::Secret;
@@ -101,7 +102,7 @@ impl Agent {
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Result<Self, ConfigError> {
         config.check()?;
         let mut random = Random::new(seed);
-        let host = [random.token().as_str(), ".invalid"].concat();
+        let host = concat(&[random.token().as_str(), ".invalid"]);
         let secure = config.servers.iter().all(|url| url.starts_with("wss:"));
         let mut from = NameAddr::new(config.aor.clone());
         from.display.clone_from(&config.display_name);
@@ -116,7 +117,7 @@ impl Agent {
         let registration = config.register.then(|| {
             let mut registered = contact.clone();
             if !config.instance.is_empty() {
-                let instance = ["\"<", &config.instance, ">\""].concat();
+                let instance = concat(&["\"<", &config.instance, ">\""]);
                 registered.params.set(registration::INSTANCE, Some(&instance));
                 registered.params.set(registration::REG_ID, Some("1"));
             }

@@ -4,6 +4,7 @@
 use crate::decimal::{decimal, small_number};
 use crate::dialog;
 use crate::event::Backoff;
+use crate::pieces::concat;
 use crate::random::Random;
 use crate::sip::{CSeq, Known, Message, Method, Name, NameAddr, Uri};
 use crate::time::{Duration, Instant};
@@ -59,7 +60,7 @@ pub(super) fn to_server(
     let mut request = Message::request(method.clone(), server);
     let from = from.text();
     request.push(Name::MaxForwards, "70");
-    request.push(Name::From, [&from, ";tag=", &random.token()].concat());
+    request.push(Name::From, concat(&[&from, ";tag=", &random.token()]));
     request.push(Name::To, from);
     request.push(Name::CallId, call_id);
     request.push(Name::CSeq, CSeq { number, method }.text());
@@ -203,7 +204,7 @@ impl Registration {
         let granted = value("expires").and_then(small_number);
         let granted = granted.or_else(|| response.expires()).unwrap_or(self.expires);
         let gruu = value("pub-gruu").or_else(|| value("temp-gruu")).map(|quoted| quoted.trim_matches('"'));
-        let gruu = gruu.filter(|gruu| Uri::parse(gruu).is_ok()).map(|gruu| ["<", gruu, ">"].concat());
+        let gruu = gruu.filter(|gruu| Uri::parse(gruu).is_ok()).map(|gruu| concat(&["<", gruu, ">"]));
         (granted, gruu)
     }
 

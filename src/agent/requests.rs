@@ -5,6 +5,7 @@ use super::registration::{SUPPORTED, to_server};
 use super::subscriptions::SubscriptionId;
 use super::{Agent, ChallengeId, Challenged, Direction, Event, Failure, FailureCode, Output, RequestId};
 use crate::event::publisher::{self, Why};
+use crate::pieces::concat;
 use crate::sip::auth::{Challenge, Secret};
 use crate::sip::{Message, Method, Name, Uri};
 use crate::time::Instant;
@@ -67,7 +68,7 @@ impl Agent {
         request.push(Name::Supported, SUPPORTED);
         self.describe_list(id, &mut request);
         if let Some(event) = request.header(&Name::Event).filter(|_| !self.config.rates.is_empty()) {
-            let event = [event, &self.config.rates].concat();
+            let event = concat(&[event, &self.config.rates]);
             request.set(Name::Event, event);
         }
         self.send(Owner::Subscription(id), request, Attempt::default(), now);

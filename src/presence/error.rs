@@ -1,6 +1,7 @@
 //! What can be wrong with a presence document.
 
 use super::PatchError;
+use crate::pieces::concat;
 use core::fmt;
 
 /// Why a document gave nothing. The last good state stays.
@@ -49,7 +50,7 @@ impl DocumentError {
             Self::Patch(_) if !cfg!(feature = "partial") => ("", ""),
             Self::Patch(error) => ("the changes do not fit to the document: ", error.as_str()),
         };
-        [text, which].concat()
+        concat(&[text, which])
     }
 }
 
@@ -88,6 +89,6 @@ impl Warning {
             Self::Value(which) => ("a value was not understood and left out: ", *which),
             Self::Namespace => ("the namespace of the root is missing or an old one", ""),
         };
-        [text, which].concat()
+        concat(&[text, which])
     }
 }

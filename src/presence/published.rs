@@ -2,6 +2,7 @@
 
 use super::vocabulary::is_one_of;
 use super::{Attribute, AttributeName, Basic, Component, Contact, Note, Presence, Status, UserInput, Value};
+use crate::pieces::concat;
 use crate::time::Instant;
 
 /// The text of `other` that says do-not-disturb; RPID has no token for it (it goes with `busy`, so that
@@ -52,7 +53,7 @@ impl PublishedState {
             }
         };
         let tuple = Component {
-            id: ["t", device].concat(),
+            id: concat(&["t", device]),
             basic,
             contact: Some(Contact { uri: entity.to_owned(), priority: None }),
             notes: notes.clone(),
@@ -60,7 +61,7 @@ impl PublishedState {
             ..Component::default()
         };
         let person = Component {
-            id: ["p", device].concat(),
+            id: concat(&["p", device]),
             attributes: if activities.values.is_empty() { Vec::new() } else { vec![activities] },
             user_input: self.input.clone(),
             notes,

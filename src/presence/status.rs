@@ -69,7 +69,7 @@ impl Status {
     /// The status that `word` names.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| s.as_str() == word)
+        Self::ALL.iter().find(|s| s.as_str() == word).copied()
     }
 }
 

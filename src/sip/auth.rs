@@ -8,6 +8,7 @@ mod verifier;
 
 pub use verifier::{Denied, Verifier};
 
+use crate::pieces::joined;
 use core::fmt;
 use md5::{Digest as _, Md5};
 use sha2::{Sha256, Sha512_256};
@@ -263,7 +264,7 @@ pub struct AuthenticationInfo {
 
 /// `a:b:c`, what the hashes are of.
 fn join(parts: &[&str]) -> String {
-    parts.join(":")
+    joined(parts, ":")
 }
 
 /// The nonce count: 8 hexadecimal digits.

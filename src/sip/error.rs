@@ -1,6 +1,7 @@
 //! What can be wrong with the bytes of a SIP message, and what to answer.
 
 use super::Known;
+use crate::pieces::concat;
 use core::fmt;
 
 /// Why bytes are not a SIP message that can be used.
@@ -68,7 +69,7 @@ impl ParseError {
             Self::TooLarge => ("the message is too large", ""),
             Self::TooMany => ("too many headers or parameters", ""),
         };
-        [text, header].concat()
+        concat(&[text, header])
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) const fn is_token_char(c: char) -> bool {
 
 /// Whether all of `text` is one `token`.
 pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(is_token_char)
+    !text.is_empty() && text.bytes().all(|byte| is_token_char(char::from(byte)))
 }
 
 /// SP or HTAB.
@@ -120,13 +120,13 @@ pub(crate) fn quoted_string(input: &str) -> Parsed<'_, &str> {
 pub(crate) fn comment(input: &str) -> Parsed<'_, &str> {
     let mut depth = 0_usize;
     let mut escaped = false;
-    for (at, c) in input.char_indices() {
-        match c {
+    for (at, byte) in input.as_bytes().iter().enumerate() {
+        match *byte {
             _ if escaped => escaped = false,
-            '\\' if depth > 0 => escaped = true,
-            '(' => depth += 1,
-            ')' if depth > 1 => depth -= 1,
-            ')' if depth == 1 => {
+            b'\\' if depth > 0 => escaped = true,
+            b'(' => depth += 1,
+            b')' if depth > 1 => depth -= 1,
+            b')' if depth == 1 => {
                 let (comment, rest) = input.split_at(at + 1);
                 return Ok((rest, comment));
             }
@@ -280,7 +280,9 @@ pub(crate) fn unquote(text: &str) -> Cow<'_, str> {
     let mut plain = String::with_capacity(inner.len());
     let mut chars = inner.chars();
     while let Some(c) = chars.next() {
-        plain.extend(if c == '\\' { chars.next() } else { Some(c) });
+        if let Some(c) = if c == '\\' { chars.next() } else { Some(c) } {
+            plain.push(c);
+        }
     }
     Cow::Owned(plain)
 }

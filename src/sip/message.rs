@@ -310,7 +310,7 @@ impl Message {
     #[must_use]
     pub fn retry_after(&self) -> Option<u32> {
         let value = self.header(&Name::RetryAfter)?;
-        let (digits, rest) = value.split_at(value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len()));
+        let (rest, digits) = grammar::span(value, |c| c.is_ascii_digit());
         let rest = grammar::trim(rest);
         let rest = grammar::comment(rest).map_or(rest, |(rest, _)| rest);
         grammar::params(rest, Known::RetryAfter).ok()?;
@@ -385,7 +385,7 @@ fn sanitize(text: &str) -> String {
 }
 
 fn sanitize_owned(text: String) -> String {
-    if text.contains(is_line_end_or_nul) {
+    if text.bytes().any(|byte| is_line_end_or_nul(char::from(byte))) {
         return grammar::trim(&with_blanks(&text, is_line_end_or_nul)).to_owned();
     }
     let trimmed = grammar::trim(&text);

@@ -6,6 +6,7 @@ mod compare;
 use super::grammar::{self, MAX_PARAMS};
 use super::text::push_port;
 use super::{Params, UriError};
+use crate::pieces::concat;
 
 /// The scheme of a URI.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,16 +70,18 @@ impl Uri {
     /// [`UriError`] says which part is wrong.
     pub fn parse(text: &str) -> Result<Self, UriError> {
         let (scheme, rest) = text.split_once(':').ok_or(UriError::NoScheme)?;
-        let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
-        if !is_scheme {
+        let is_scheme_char = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        if !scheme.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
+            || !scheme.bytes().all(is_scheme_char)
+        {
             return Err(UriError::NoScheme);
         }
         match Scheme::from_text(scheme) {
             Scheme::Tel => Self::parse_tel(rest),
             Scheme::Other(scheme) => {
-                let opaque = |c: char| !c.is_ascii_control() && !matches!(c, ' ' | '<' | '>' | '"');
-                if rest.is_empty() || !rest.chars().all(opaque) {
+                let opaque =
+                    |byte: u8| !byte.is_ascii_control() && !matches!(byte, b' ' | b'<' | b'>' | b'"');
+                if rest.is_empty() || !rest.bytes().all(opaque) {
                     return Err(UriError::Host);
                 }
                 Ok(Self { scheme: Scheme::Other(scheme), ..Self::sip_host(rest) })
@@ -139,10 +142,12 @@ impl Uri {
     /// telephone-uri = "tel:" (global-number / local-number)   ; both with *(";" par)
     /// ```
     fn parse_tel(rest: &str) -> Result<Self, UriError> {
-        let (number, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+        let (params, number) = grammar::span(rest, |c| c != ';');
         let digits = number.strip_prefix("+").unwrap_or(number);
-        let is_digit = |c: char| c.is_ascii_hexdigit() || matches!(c, '*' | '#');
-        if !digits.chars().all(|c| is_digit(c) || is_visual_separator(c)) || !digits.contains(is_digit) {
+        let is_digit = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b'*' | b'#');
+        if !digits.bytes().all(|byte| is_digit(byte) || is_visual_separator(char::from(byte)))
+            || !digits.bytes().any(is_digit)
+        {
             return Err(UriError::User);
         }
         Ok(Self {
@@ -214,7 +219,7 @@ impl Uri {
     pub fn canonical(&self) -> String {
         match (&self.scheme, &self.user) {
             (Scheme::Sip | Scheme::Sips | Scheme::Pres, Some(user)) => {
-                let mut text = ["sip:", &escape_user(&unescape(user)), "@"].concat();
+                let mut text = concat(&["sip:", &escape_user(&unescape(user)), "@"]);
                 text.push_str(&self.host.to_ascii_lowercase());
                 push_port(self.port, &mut text);
                 text
@@ -358,7 +363,8 @@ const fn is_visual_separator(c: char) -> bool {
 /// ```
 fn parse_params(text: &str) -> Result<Params, UriError> {
     let mut params = Params::new();
-    for param in text.split(';').skip(1) {
+    let Some(text) = text.strip_prefix(";") else { return Ok(params) };
+    for param in text.split(';') {
         let (name, value) = match param.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (param, None),
@@ -379,7 +385,9 @@ fn parse_params(text: &str) -> Result<Params, UriError> {
 /// headers = "?" header *("&" header)
 /// ```
 fn is_headers(text: &str) -> bool {
-    !text.is_empty() && is_escaped_text(text, is_header_char) && text.split('&').count() <= MAX_PARAMS
+    !text.is_empty()
+        && is_escaped_text(text, is_header_char)
+        && text.bytes().filter(|byte| *byte == b'&').count() < MAX_PARAMS
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use crate::agent::{Config, Credentials};
 use crate::decimal;
+use crate::pieces::concat;
 use crate::presence::{PublishedState, Status, UserInput};
 use crate::sip::Uri;
 use crate::sip::auth::{Algorithm, Secret};
@@ -29,7 +30,7 @@ pub(super) fn config(text: &str) -> Result<Config, String> {
     let mut config = Config::new("", Uri::sip_host(""));
     config.servers.clear();
     for (name, value) in fields(text) {
-        let uri = || Uri::parse(value).map_err(|error| [name, ": ", error.as_str()].concat());
+        let uri = || Uri::parse(value).map_err(|error| concat(&[name, ": ", error.as_str()]));
         match name {
             "servers" => config.servers.push(value.to_owned()),
             "aor" => config.aor = uri()?,

@@ -8,6 +8,7 @@ use super::seed;
 use super::socket::{Handlers, Socket, send};
 use super::timer::Timer;
 use crate::agent::{Agent, Challenged, Direction, Event, Output, Subject, WatchId};
+use crate::pieces::{concat, joined};
 use crate::sip::Uri;
 use crate::time::Instant;
 use core::cell::{Cell, RefCell};
@@ -166,13 +167,15 @@ impl Core {
     /// Status, rule and element id of a watch, or of the member `uri` of a list, with U+0000 between them.
     pub fn explain(&self, watch: u32, uri: &str) -> Option<String> {
         let (status, rule, element) = self.0.agent.borrow().explain(WatchId(watch), uri)?;
-        Some([status, "\0", rule, "\0", &element].concat())
+        Some(concat(&[status, "\0", rule, "\0", &element]))
     }
 
     /// The last document of a watch, or of the member `uri` of a list, and what was wrong in it, with U+0000 between
     /// them: no document has that character.
     pub fn document(&self, watch: u32, uri: &str) -> Option<String> {
-        Some(self.0.agent.borrow().last_document(WatchId(watch), uri)?.join("\0"))
+        let texts = self.0.agent.borrow().last_document(WatchId(watch), uri)?;
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        Some(joined(&texts, "\0"))
     }
 
     /// Lets go of socket, timer and callbacks. Not from inside a callback.

@@ -366,7 +366,7 @@ impl Writer {
 
 /// Whether `name` can be the local name of an element; the ASCII part of XML's rule.
 fn is_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
@@ -391,15 +391,13 @@ pub(in crate::presence) fn escape(text: &str, into: &mut String) {
 fn fraction(thousandths: u16) -> String {
     let thousandths = thousandths.min(1000);
     let mut text = String::from(if thousandths == 1000 { "1" } else { "0" });
-    let rest = thousandths % 1000;
+    let mut rest = thousandths % 1000;
     if rest > 0 {
         text.push('.');
-        for weight in [100, 10, 1] {
-            text.push(char::from(b'0' + u8::try_from(rest / weight % 10).unwrap_or(0)));
-        }
-        while text.ends_with('0') {
-            text.pop();
-        }
+    }
+    while rest > 0 {
+        text.push_str(&decimal((rest / 100).into()));
+        rest = rest % 100 * 10;
     }
     text
 }

@@ -1,5 +1,6 @@
 //! Media types: Content-Type, and the ranges of Accept (RFC 3261 §20.1, §20.15).
 
+use crate::pieces::concat;
 use crate::sip::grammar::{self, is_token, token};
 use crate::sip::{Known, Params, ParseError};
 
@@ -29,7 +30,7 @@ impl MediaType {
         if !is_token(kind) {
             return Err(ParseError::Header(NAME));
         }
-        let mut essence = [kind, "/", subtype].concat();
+        let mut essence = concat(&[kind, "/", subtype]);
         essence.make_ascii_lowercase();
         Ok(Self { essence, params: grammar::params(rest, NAME)? })
     }

@@ -2,6 +2,7 @@
 
 use super::{Message, StartLine, is_line_end_or_nul, with_blanks};
 use crate::decimal::decimal;
+use crate::pieces::concat;
 use crate::sip::Name;
 use crate::sip::grammar::{self, is_token_char};
 use crate::sip::uri::push_escape;
@@ -148,8 +149,8 @@ fn redact_passwords(text: &str) -> String {
         if !ends_with(scheme, "sip") && !ends_with(scheme, "sips") {
             continue;
         }
-        let end = rest.find(|c: char| c.is_ascii_whitespace() || matches!(c, '<' | '>' | '"' | '@'));
-        let (userinfo, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        let (behind, userinfo) =
+            grammar::span(rest, |c| !c.is_ascii_whitespace() && !matches!(c, '<' | '>' | '"' | '@'));
         match userinfo.split_once(':') {
             Some((user, _)) if behind.starts_with("@") => {
                 out.push_str(user);
@@ -174,7 +175,7 @@ fn ends_with(text: &str, end: &str) -> bool {
 pub fn reason_phrase(status: u16) -> &'static str {
     // One text is less in the page than a list of its lines.
     let phrase = |code: u16| {
-        let code = [&decimal(code.into()), " "].concat();
+        let code = concat(&[&decimal(code.into()), " "]);
         let find = |lines: &'static str| lines.split('\n').find_map(|line| line.strip_prefix(code.as_str()));
         let found = find(PHRASES);
         #[cfg(feature = "full")]
