@@ -148,8 +148,8 @@ impl Authentication {
 
     /// Whether a challenge that wants a token names an authorization server that is trusted (RFC 8898 §2.1.1).
     fn is_trusted(&self, challenge: &Challenge) -> bool {
-        let named = challenge.authz_server.as_deref().unwrap_or_default().trim_end_matches('/');
-        self.trusted.iter().any(|trusted| trusted.trim_end_matches('/') == named)
+        let named = without_slashes(challenge.authz_server.as_deref().unwrap_or_default());
+        self.trusted.iter().any(|trusted| without_slashes(trusted) == named)
     }
 
     fn user(&self, realm: &str) -> Option<(&str, &Secret)> {
@@ -351,4 +351,10 @@ fn fits(secret: &Secret, challenge: &Challenge) -> bool {
         Secret::Ha1(hashes) => hashes.iter().any(|(known, _)| algorithm == Some(*known)),
         Secret::Token(_) => challenge.scheme == BEARER,
     }
+}
+
+/// `url` without the slashes at its end.
+fn without_slashes(url: &str) -> &str {
+    let end = url.bytes().rposition(|byte| byte != b'/').map_or(0, |last| last + 1);
+    url.get(..end).unwrap_or_default()
 }

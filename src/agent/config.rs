@@ -1,5 +1,6 @@
 //! What an agent is made from.
 
+use crate::pieces::holds;
 use crate::presence::pidf;
 use crate::sip::auth::Secret;
 use crate::sip::{Limits, Scheme, Uri};
@@ -131,7 +132,7 @@ impl Config {
 fn is_loopback(url: &str) -> bool {
     let rest =
         |host| url.strip_prefix(host).is_some_and(|rest| matches!(rest.bytes().next(), Some(b':' | b'/')));
-    ["ws://127.0.0.1", "ws://localhost", "ws://[::1]"].into_iter().any(rest) && !url.contains('@')
+    ["ws://127.0.0.1", "ws://localhost", "ws://[::1]"].into_iter().any(rest) && !holds(url, b'@')
 }
 
 /// With what challenges are answered.

@@ -1,5 +1,6 @@
 //! Failures as data: a code, a sentence a developer can act on, and whose fault it is.
 
+use crate::pieces::pieces;
 use crate::time::Instant;
 
 /// A failure.
@@ -83,7 +84,7 @@ macro_rules! failures {
 
 /// The line of `text` for `code`: a page would download an address and a length for each text of a list.
 fn line(text: &'static str, code: FailureCode) -> &'static str {
-    text.split('\n').nth(code as usize).unwrap_or_default()
+    pieces(text, b'\n').nth(code as usize).unwrap_or_default()
 }
 
 failures! {

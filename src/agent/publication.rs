@@ -29,8 +29,8 @@ impl Publication {
             expires: config.expires,
         };
         // The instance outlives a reload, and so do the ids made from it (RFC 3903 §10.4).
-        let instance: String =
-            config.instance.chars().rev().filter(char::is_ascii_alphanumeric).take(12).collect();
+        let letters = config.instance.bytes().rev().filter(u8::is_ascii_alphanumeric);
+        let instance: String = letters.take(12).map(char::from).collect();
         let device = if instance.is_empty() { random.token() } else { instance };
         Self {
             publisher: Publisher::new(plan),

@@ -9,6 +9,7 @@ use super::registration::{INSTANCE, REG_ID};
 use super::subscriptions::Role;
 use super::{Agent, Event, Output};
 use crate::dialog;
+use crate::pieces::{holds, pieces};
 use crate::sip::{Message, Name};
 use crate::time::{Duration, Instant};
 use core::str;
@@ -20,7 +21,7 @@ const MOST: usize = 1 << 20;
 /// After so many lost connections a letter is left to expire with its dialog.
 const MOST_LOSSES: u8 = 2;
 /// Between the entity-tag and the letters: no message has it, for it is no white space and no printing character.
-const BETWEEN: char = '\u{1e}';
+const BETWEEN: u8 = 0x1e;
 /// What every stored message must have to be read again; it is replaced when the message is sent.
 const VIA: &str = "SIP/2.0/WS stored.invalid";
 
@@ -90,7 +91,7 @@ impl Agent {
     pub fn restore(&mut self, text: &str) {
         self.session.kept = true;
         self.session.letters.clear();
-        let mut parts = text.split(BETWEEN);
+        let mut parts = pieces(text, BETWEEN);
         self.publication.publisher.adopt(parts.next().unwrap_or_default());
         for letter in parts {
             if let Ok(mut request) = Message::parse(letter.as_bytes(), &self.config.limits) {
@@ -183,9 +184,9 @@ impl Agent {
             letter.set(Name::Via, VIA);
             let bytes = letter.to_bytes();
             // What a peer has put into it must not make two of it.
-            let fits = |letter: &&str| text.len() + letter.len() < MOST && !letter.contains(BETWEEN);
+            let fits = |letter: &&str| text.len() + letter.len() < MOST && !holds(letter, BETWEEN);
             if let Some(letter) = str::from_utf8(&bytes).ok().filter(fits) {
-                text.push(BETWEEN);
+                text.push(char::from(BETWEEN));
                 text.push_str(letter);
             }
         };

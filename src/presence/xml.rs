@@ -9,6 +9,7 @@ mod write;
 use super::pidf::Limits;
 use super::vocabulary::Vocabulary;
 use super::{DocumentError, Warning};
+use crate::pieces::{cut, holds, pieces};
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::parser::{ElementParser, Parser};
 pub(super) use write::{Scope, XML, declared, meaning, push_attribute, write, write_document};
@@ -186,7 +187,7 @@ fn read_nodes<'a>(
     }
     let text = core::str::from_utf8(bytes).map_err(|_| DocumentError::Encoding)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_ascii_start();
-    if text.contains('\0') {
+    if holds(text, b'\0') {
         let is_utf16 = text.starts_with("<\0") || text.starts_with("\0<");
         return Err(if is_utf16 { DocumentError::Encoding } else { DocumentError::Malformed });
     }
@@ -234,7 +235,7 @@ fn parse<'a>(text: &'a str, limits: &Limits, mode: Mode, what: Keep) -> Result<V
             }
             Markup::Comment | Markup::Instruction => {}
             Markup::CData => add(&mut open, Node::CData(inside), mode, whole)?,
-            Markup::Declaration if what == Keep::OldValues && !source.contains('[') => {}
+            Markup::Declaration if what == Keep::OldValues && !holds(source, b'[') => {}
             Markup::Declaration => return Err(DocumentError::Entity),
             Markup::End => {
                 let name = inside.trim_ascii_end();
@@ -414,12 +415,12 @@ fn check_references(value: &str, mode: Mode) -> Result<(), DocumentError> {
     if !value.bytes().any(|byte| matches!(byte, b'<' | b'&')) {
         return Ok(());
     }
-    if value.contains('<') && mode == Mode::Strict {
+    if holds(value, b'<') && mode == Mode::Strict {
         return Err(DocumentError::Malformed);
     }
     let mut rest = value;
-    while let Some((_, after)) = rest.split_once('&') {
-        match after.split_once(';') {
+    while let Some((_, after)) = cut(rest, b'&') {
+        match cut(after, b';') {
             Some((name, _)) => check_reference(name, mode)?,
             None if mode == Mode::Strict => return Err(DocumentError::Malformed),
             None => {}
@@ -441,10 +442,10 @@ pub(super) fn unescaped(escaped: &str) -> String {
 
 fn unescape(escaped: &str, into: &mut String) {
     let mut rest = escaped;
-    while let Some((before, after)) = rest.split_once('&') {
+    while let Some((before, after)) = cut(rest, b'&') {
         push_lines(before, into);
         rest = after;
-        if let Some((name, after)) = after.split_once(';') {
+        if let Some((name, after)) = cut(after, b';') {
             let character = resolve(name);
             into.extend(character);
             if character.is_some() || name.starts_with("#") {
@@ -459,7 +460,7 @@ fn unescape(escaped: &str, into: &mut String) {
 
 /// Every end of a line is one line feed (XML 1.0 §2.11).
 fn push_lines(text: &str, into: &mut String) {
-    let mut pieces = text.split('\r');
+    let mut pieces = pieces(text, b'\r');
     into.push_str(pieces.next().unwrap_or_default());
     for piece in pieces {
         if !piece.starts_with("\n") {

@@ -5,6 +5,7 @@
 
 use super::{Known, Params, ParseError};
 use crate::decimal::number;
+use crate::pieces::{cut, holds};
 use nom::branch::alt;
 use nom::bytes::complete::tag;
 use nom::character::complete::char;
@@ -242,7 +243,7 @@ pub(crate) fn list(input: &str) -> Vec<&str> {
 pub(crate) fn auth_params(input: &str) -> Vec<(&str, Cow<'_, str>)> {
     let mut params = Vec::new();
     for param in list(input) {
-        if let Some((name, value)) = param.split_once('=') {
+        if let Some((name, value)) = cut(param, b'=') {
             params.push((trim(name), unquote(trim(value))));
         }
     }
@@ -274,7 +275,7 @@ pub(crate) fn unquote(text: &str) -> Cow<'_, str> {
     let Some(inner) = text.strip_prefix("\"").and_then(|t| t.strip_suffix("\"")) else {
         return Cow::Borrowed(text);
     };
-    if !inner.contains('\\') {
+    if !holds(inner, b'\\') {
         return Cow::Borrowed(inner);
     }
     let mut plain = String::with_capacity(inner.len());

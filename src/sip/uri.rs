@@ -6,7 +6,7 @@ mod compare;
 use super::grammar::{self, MAX_PARAMS};
 use super::text::push_port;
 use super::{Params, UriError};
-use crate::pieces::concat;
+use crate::pieces::{concat, cut, holds, pieces};
 
 /// The scheme of a URI.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,7 +69,7 @@ impl Uri {
     /// # Errors
     /// [`UriError`] says which part is wrong.
     pub fn parse(text: &str) -> Result<Self, UriError> {
-        let (scheme, rest) = text.split_once(':').ok_or(UriError::NoScheme)?;
+        let (scheme, rest) = cut(text, b':').ok_or(UriError::NoScheme)?;
         let is_scheme_char = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
         if !scheme.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
             || !scheme.bytes().all(is_scheme_char)
@@ -95,11 +95,11 @@ impl Uri {
     /// ```
     fn parse_sip(scheme: Scheme, rest: &str) -> Result<Self, UriError> {
         // No part behind the user may hold an unescaped "@", so that the first one ends it.
-        let (userinfo, rest) = match rest.split_once('@') {
+        let (userinfo, rest) = match cut(rest, b'@') {
             Some((userinfo, rest)) => (Some(userinfo), rest),
             None => (None, rest),
         };
-        let (user, password) = match userinfo.map(|info| info.split_once(':').ok_or(info)) {
+        let (user, password) = match userinfo.map(|info| cut(info, b':').ok_or(info)) {
             Some(Ok((user, password))) => (Some(user), Some(password)),
             Some(Err(user)) => (Some(user), None),
             None => (None, None),
@@ -116,7 +116,7 @@ impl Uri {
             }
             None => (rest, None),
         };
-        let (params, headers) = match rest.split_once('?') {
+        let (params, headers) = match cut(rest, b'?') {
             Some((params, headers)) => (params, Some(headers)),
             None => (rest, None),
         };
@@ -289,7 +289,7 @@ pub fn escape_user(text: &str) -> String {
 /// UTF-8, `text` is returned as it is: two users must not become one.
 #[must_use]
 pub fn unescape(text: &str) -> String {
-    if !text.contains('%') {
+    if !holds(text, b'%') {
         return text.to_owned();
     }
     let plain = Unescaped(text.as_bytes()).map(|(byte, _)| byte).collect();
@@ -364,8 +364,8 @@ const fn is_visual_separator(c: char) -> bool {
 fn parse_params(text: &str) -> Result<Params, UriError> {
     let mut params = Params::new();
     let Some(text) = text.strip_prefix(";") else { return Ok(params) };
-    for param in text.split(';') {
-        let (name, value) = match param.split_once('=') {
+    for param in pieces(text, b';') {
+        let (name, value) = match cut(param, b'=') {
             Some((name, value)) => (name, Some(value)),
             None => (param, None),
         };

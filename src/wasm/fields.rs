@@ -3,14 +3,14 @@
 
 use crate::agent::{Config, Credentials};
 use crate::decimal;
-use crate::pieces::concat;
+use crate::pieces::{concat, cut, pieces};
 use crate::presence::{PublishedState, Status, UserInput};
 use crate::sip::Uri;
 use crate::sip::auth::{Algorithm, Secret};
 use crate::time::{Duration, Instant};
 
 fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.split('\0').filter_map(|field| field.split_once('='))
+    pieces(text, b'\0').filter_map(|field| cut(field, b'='))
 }
 
 /// A whole number; what is none is the largest.
@@ -69,7 +69,7 @@ pub(super) fn credentials(text: &str) -> Option<(String, Secret)> {
         if name == "username" {
             username = Some(value.to_owned());
         } else if name == "secret"
-            && let Some((kind, value)) = value.split_once(' ')
+            && let Some((kind, value)) = cut(value, b' ')
         {
             let value = value.to_owned();
             match (kind, &mut secret) {

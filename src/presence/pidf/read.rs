@@ -2,6 +2,7 @@
 
 use super::{Limits, timestamp};
 use crate::decimal::small_number;
+use crate::pieces::cut;
 use crate::presence::model::{
     Attribute, AttributeName, Basic, Component, Contact, Extension, Note, Presence, UserInput, Value,
 };
@@ -268,7 +269,7 @@ fn extension(element: &Element<'_>) -> Extension {
 
 /// `qvalue` in thousandths: 0 to 1 with at most three decimals (RFC 3863 §4.1.5).
 pub(in crate::presence) fn priority(text: &str) -> Option<u16> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let (whole, decimals) = cut(text, b'.').unwrap_or((text, ""));
     if decimals.len() > 3 || !decimals.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }

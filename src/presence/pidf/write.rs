@@ -3,6 +3,7 @@
 
 use super::timestamp;
 use crate::decimal::decimal;
+use crate::pieces::pieces;
 use crate::presence::model::{
     Attribute, AttributeName, Basic, Component, Extension, Note, Presence, UserInput, Value,
 };
@@ -283,7 +284,7 @@ impl Writer {
         self.end_tag();
         self.text.push_str("<caps:");
         self.text.push_str(&value.name);
-        let mut numbers = value.text.split(' ').filter(|number| !number.is_empty());
+        let mut numbers = pieces(&value.text, b' ').filter(|number| !number.is_empty());
         let names: &[&str] = match value.name.as_str() {
             "lowerthan" => &["maxvalue"],
             "higherthan" | "higherhan" => &["minvalue"],

@@ -1,6 +1,7 @@
 //! Challenges and credentials as header rows, both ways (RFC 7616 §3.3 to §3.5, RFC 3261 §25.1).
 
 use super::{AuthenticationInfo, Challenge, DigestCredentials, Qop, count};
+use crate::pieces::cut;
 use crate::sip::grammar::{self, auth_params, quote};
 use crate::sip::uri::{push_escape, unescape};
 use crate::sip::{Known, ParseError};
@@ -300,8 +301,8 @@ fn extend_value(text: &str) -> String {
 }
 
 fn extended_value(text: &str) -> Option<String> {
-    let (charset, rest) = text.split_once('\'')?;
-    let (_language, value) = rest.split_once('\'')?;
+    let (charset, rest) = cut(text, b'\'')?;
+    let (_language, value) = cut(rest, b'\'')?;
     charset.eq_ignore_ascii_case("UTF-8").then(|| unescape(value))
 }
 

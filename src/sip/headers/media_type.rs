@@ -1,6 +1,6 @@
 //! Media types: Content-Type, and the ranges of Accept (RFC 3261 §20.1, §20.15).
 
-use crate::pieces::concat;
+use crate::pieces::{concat, cut, pieces};
 use crate::sip::grammar::{self, is_token, token};
 use crate::sip::{Known, Params, ParseError};
 
@@ -24,7 +24,7 @@ impl MediaType {
     /// [`ParseError::Header`].
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         const NAME: Known = Known::ContentType;
-        let (kind, rest) = text.split_once('/').ok_or(ParseError::Header(NAME))?;
+        let (kind, rest) = cut(text, b'/').ok_or(ParseError::Header(NAME))?;
         let kind = grammar::trim(kind);
         let (rest, subtype) = token(grammar::trim(rest)).map_err(|_| ParseError::Header(NAME))?;
         if !is_token(kind) {
@@ -47,7 +47,7 @@ impl MediaType {
             return Some(2);
         }
         let range = self.essence.strip_suffix("/*")?;
-        let kind = essence.split('/').next()?;
+        let kind = pieces(essence, b'/').next()?;
         if range == "*" { Some(0) } else { range.eq_ignore_ascii_case(kind).then_some(1) }
     }
 

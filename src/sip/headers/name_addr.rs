@@ -1,5 +1,6 @@
 //! Addresses with a display name: From, To, Contact, Route, Record-Route, Path (RFC 3261 §20.10, §20.20).
 
+use crate::pieces::holds;
 use crate::sip::grammar::{
     self, Parsed, bracketed, is_blank, is_token_char, quote, quoted_string, span, unquote,
 };
@@ -85,7 +86,7 @@ fn name_addr(input: &str) -> Parsed<'_, (&str, &str)> {
 /// Without `<>` all parameters are the header's and the URI may hold neither `?` nor `,` (RFC 3261 §20.10).
 fn addr_spec(input: &str) -> Parsed<'_, &str> {
     let (rest, uri) = span(input, |c| !is_blank(c) && !matches!(c, ';' | ',' | '"' | '<' | '>'));
-    if uri.contains('?') { Err(nom::Err::Error(())) } else { Ok((rest, uri)) }
+    if holds(uri, b'?') { Err(nom::Err::Error(())) } else { Ok((rest, uri)) }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{Limits, Message, StartLine, sanitize, with_blanks};
 use crate::decimal::number;
+use crate::pieces::{cut, holds, pieces};
 use crate::sip::grammar::{begins_with_blank, find_blank, is_token, trim};
 use crate::sip::{CSeq, Known, Method, Name, Params, ParseError, Scheme, Uri, Via};
 
@@ -115,7 +116,7 @@ struct Head<'a> {
 impl<'a> Head<'a> {
     /// The next line without its end; quirk: LF alone ends one too. `None` if no line end comes any more.
     fn line(&mut self) -> Option<&'a str> {
-        let (line, rest) = self.rest.split_once('\n')?;
+        let (line, rest) = cut(self.rest, b'\n')?;
         self.rest = rest;
         Some(line.strip_suffix("\r").unwrap_or(line))
     }
@@ -166,7 +167,7 @@ impl<'a> Head<'a> {
 /// message-header = header-name HCOLON header-value   ; HCOLON = *(SP / HTAB) ":" SWS
 /// ```
 fn row(line: &str) -> Option<(Name, String)> {
-    let (name, value) = line.split_once(':')?;
+    let (name, value) = cut(line, b':')?;
     let name = trim(name);
     is_token(name).then(|| (Name::from_text(name), without_line_ends(value)))
 }
@@ -183,7 +184,7 @@ fn unfold(value: &mut String, line: &str) {
 /// A part of a value without the blanks around it. A CR inside a line would end it for other readers and becomes one;
 /// NUL stays: quoted pairs may hold it.
 fn without_line_ends(text: &str) -> String {
-    if text.contains('\r') {
+    if holds(text, b'\r') {
         trim(&with_blanks(text, |c| c == '\r')).to_owned()
     } else {
         trim(text).to_owned()
@@ -213,7 +214,7 @@ fn start_line(line: &str) -> Result<StartLine, ParseError> {
     if let Some(rest) = strip_sip(line) {
         return status_line(rest);
     }
-    let mut parts = line.split(' ');
+    let mut parts = pieces(line, b' ');
     let (Some(method), Some(uri), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
@@ -233,9 +234,9 @@ fn start_line(line: &str) -> Result<StartLine, ParseError> {
 /// Status-Line = SIP-Version SP Status-Code SP Reason-Phrase
 /// ```
 fn status_line(rest: &str) -> Result<StartLine, ParseError> {
-    let (version, rest) = rest.split_once(' ').ok_or(ParseError::StartLine)?;
+    let (version, rest) = cut(rest, b' ').ok_or(ParseError::StartLine)?;
     check_version(version)?;
-    let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+    let (code, reason) = cut(rest, b' ').unwrap_or((rest, ""));
     let status = number(code).filter(|_| code.len() == 3).and_then(|code| u16::try_from(code).ok());
     match status {
         Some(status @ 100..=699) => Ok(StartLine::Response { status, reason: sanitize(reason) }),
@@ -253,7 +254,7 @@ fn strip_sip(text: &str) -> Option<&str> {
 /// SIP-Version = "SIP" "/" 1*DIGIT "." 1*DIGIT
 /// ```
 fn check_version(version: &str) -> Result<(), ParseError> {
-    match version.split_once('.') {
+    match cut(version, b'.') {
         _ if version == "2.0" => Ok(()),
         Some((major, minor)) if number(major).is_some() && number(minor).is_some() => {
             Err(ParseError::Version)
@@ -264,7 +265,7 @@ fn check_version(version: &str) -> Result<(), ParseError> {
 
 /// A Request-Line of any version and with any text between method and version.
 fn faulty_request_line(line: &str) -> Option<StartLine> {
-    let (method, rest) = line.split_once(' ')?;
+    let (method, rest) = cut(line, b' ')?;
     let rest = trim(rest);
     let (uri, version) = rest.split_at_checked(rest.bytes().rposition(|byte| byte == b' ')?)?;
     if !is_token(method) || strip_sip(trim(version)).is_none() {

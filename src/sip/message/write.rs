@@ -2,7 +2,7 @@
 
 use super::{Message, StartLine, is_line_end_or_nul, with_blanks};
 use crate::decimal::decimal;
-use crate::pieces::concat;
+use crate::pieces::{concat, cut, pieces};
 use crate::sip::Name;
 use crate::sip::grammar::{self, is_token_char};
 use crate::sip::uri::push_escape;
@@ -128,7 +128,7 @@ fn redact_params(value: &str, out: &mut String) {
     for param in grammar::list(value) {
         out.push_str(separator);
         separator = ", ";
-        let name = param.split('=').next().map(grammar::trim).unwrap_or_default();
+        let name = pieces(param, b'=').next().map(grammar::trim).unwrap_or_default();
         if ["response", "rspauth", "cnonce"].iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
             out.push_str(name);
             out.push_str("=\"…\"");
@@ -142,7 +142,7 @@ fn redact_params(value: &str, out: &mut String) {
 fn redact_passwords(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((scheme, after)) = rest.split_once(':') {
+    while let Some((scheme, after)) = cut(rest, b':') {
         out.push_str(scheme);
         out.push(':');
         rest = after;
@@ -151,7 +151,7 @@ fn redact_passwords(text: &str) -> String {
         }
         let (behind, userinfo) =
             grammar::span(rest, |c| !c.is_ascii_whitespace() && !matches!(c, '<' | '>' | '"' | '@'));
-        match userinfo.split_once(':') {
+        match cut(userinfo, b':') {
             Some((user, _)) if behind.starts_with("@") => {
                 out.push_str(user);
                 out.push_str(":…");
@@ -176,7 +176,8 @@ pub fn reason_phrase(status: u16) -> &'static str {
     // One text is less in the page than a list of its lines.
     let phrase = |code: u16| {
         let code = concat(&[&decimal(code.into()), " "]);
-        let find = |lines: &'static str| lines.split('\n').find_map(|line| line.strip_prefix(code.as_str()));
+        let find =
+            |lines: &'static str| pieces(lines, b'\n').find_map(|line| line.strip_prefix(code.as_str()));
         let found = find(PHRASES);
         #[cfg(feature = "full")]
         let found = found.or_else(|| find(MORE_PHRASES));

@@ -2,6 +2,7 @@
 
 use super::{Scheme, Unescaped, Uri};
 use crate::decimal::number;
+use crate::pieces::{holds, pieces};
 use crate::sip::Params;
 
 impl Uri {
@@ -67,7 +68,7 @@ fn ipv6_groups(text: &str) -> Option<[u16; 8]> {
     let mut end = [0; 8];
     let (before, behind) = (push_groups(front, &mut groups)?, push_groups(back, &mut end)?);
     // "::" stands for one group or more, and an IPv4 address comes last.
-    if before + behind > 7 || front.contains('.') {
+    if before + behind > 7 || holds(front, b'.') {
         return None;
     }
     for (group, value) in groups.iter_mut().skip(8 - behind).zip(end) {
@@ -87,10 +88,10 @@ fn push_groups(text: &str, groups: &mut [u16; 8]) -> Option<usize> {
     if text.is_empty() {
         return Some(0);
     }
-    let mut parts = text.split(':').peekable();
+    let mut parts = pieces(text, b':').peekable();
     while let Some(part) = parts.next() {
-        if parts.peek().is_none() && part.contains('.') {
-            let mut bytes = part.split('.').map(ipv4_byte);
+        if parts.peek().is_none() && holds(part, b'.') {
+            let mut bytes = pieces(part, b'.').map(ipv4_byte);
             for _ in 0..2 {
                 push(bytes.next()?? << 8 | bytes.next()??)?;
             }
@@ -130,7 +131,8 @@ fn same_tel_params(a: &Params, b: &Params) -> bool {
 /// The same header parts on both sides, in any order.
 fn same_headers(a: Option<&str>, b: Option<&str>) -> bool {
     let (a, b) = (a.unwrap_or_default(), b.unwrap_or_default());
-    let within = |a: &str, b: &str| a.split('&').all(|a| b.split('&').any(|b| same_text_any_case(a, b)));
+    let within =
+        |a: &str, b: &str| pieces(a, b'&').all(|a| pieces(b, b'&').any(|b| same_text_any_case(a, b)));
     let ends = |text: &str| text.bytes().filter(|byte| *byte == b'&').count();
     ends(a) == ends(b) && within(a, b) && within(b, a)
 }
