@@ -52,7 +52,9 @@ export async function startSipJs({ url, domain, users }, username) {
     async publish(body, { expires = 3600, event = "presence", contentType = "application/pidf+xml" } = {}) {
       publisher ??= new Publisher(agent, target(username), event, { contentType, body, expires });
       publisher.publish(body);
-      await until(() => publisher.state === PublisherState.Published, "SIP.js to have published");
+      // Its state does not tell a second answer from the first, and until that comes it has an old entity-tag: the answer
+      // plans the refresh.
+      await until(() => publisher.publishRefreshTimer !== undefined, "SIP.js to have published");
     },
     async unpublish() {
       publisher.unpublish();
