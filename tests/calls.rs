@@ -6,7 +6,7 @@
 mod common;
 
 use common::page::{Page, notification};
-use sip_presence::agent::{Details, FailureCode, Subject, View, WatchId, Watching};
+use sip_presence::agent::{Details, Event, FailureCode, Subject, View, WatchId, Watching};
 use sip_presence::presence::Status;
 use sip_presence::sip::{Message, Name, Uri};
 #[cfg(target_arch = "wasm32")]
@@ -271,7 +271,7 @@ fn calls_are_fetched_once() {
     notify.set_body(DIALOG_INFO, dialogs(0, true, &[("a", "confirmed")]).into_bytes());
     assert_eq!(page.deliver(&notify), 200);
     let fetched = page.events.iter().find_map(|event| match event {
-        sip_presence::agent::Event::Fetched { result, .. } => result.clone().ok(),
+        Event::Fetched { result, .. } => result.clone().ok(),
         _ => None,
     });
     assert_eq!(fetched.unwrap().summary.status, Status::OnThePhone);
@@ -303,7 +303,17 @@ fn a_server_without_the_package_is_told_as_such() {
     let view = page.view(id);
     assert_eq!(view.subscription.state, Watching::Terminated);
     assert_eq!(view.summary.status, Status::Unknown, "and not idle");
-    assert_eq!(view.subscription.failure.as_ref().unwrap().status, Some(489));
+    let failure = view.subscription.failure.clone().unwrap();
+    assert_eq!((failure.status, failure.reason.as_deref()), (Some(489), Some("dialog")));
+    page.agent.fetch_subject(&Uri::parse(BOB).unwrap(), Subject::Watchers, page.now);
+    page.seconds(0);
+    let subscribe = page.next_sent();
+    page.respond(&subscribe, 489, &[]);
+    let fetched = page.events.iter().find_map(|event| match event {
+        Event::Fetched { result, .. } => result.clone().err(),
+        _ => None,
+    });
+    assert_eq!(fetched.unwrap().reason.as_deref(), Some("presence.winfo"));
 }
 
 #[test]

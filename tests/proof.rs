@@ -111,6 +111,22 @@ fn who_shares_the_secret_is_believed() {
 }
 
 #[test]
+fn why_nobody_is_believed_is_told() {
+    // 3856-9.4-e
+    let mut scene = Scene::new();
+    assert_eq!(scene.prove(&document(1, "open"), "bob", "guessed"), 401);
+    scene.page.seconds(33);
+    let failure = scene.page.view(scene.id).subscription.failure.clone().unwrap();
+    assert_eq!(failure.code, FailureCode::NoNotify);
+    assert_eq!(failure.reason.as_deref(), Some("no NOTIFY proved who sent it"));
+    assert_eq!(scene.page.failures().pop().unwrap(), *failure);
+    // Where none came at all, that is not what happened.
+    let mut silent = Scene::new();
+    silent.page.seconds(33);
+    assert_eq!(silent.page.failures().pop().unwrap().reason, None);
+}
+
+#[test]
 fn a_list_of_nobody_lets_nobody_notify() {
     // 3856-9.4-e
     let mut scene = Scene::with(&[]);

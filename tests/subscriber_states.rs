@@ -152,6 +152,7 @@ fn waiting_a_package_that_is_not_supported_is_told_and_ends_it() {
     page.respond(&subscribe, 489, &[(Name::AllowEvents, "dialog")]);
     let failure = page.failures().pop().unwrap();
     assert_eq!((failure.code, failure.retry_at), (FailureCode::UnsupportedEvent, None));
+    assert_eq!((failure.status, failure.reason.as_deref()), (Some(489), Some("presence")));
     is_the_end(&mut page, id);
 }
 

@@ -103,8 +103,14 @@ impl Agent {
             return;
         };
         #[cfg(feature = "full")]
-        if !self.is_proved(request, now) {
-            return;
+        {
+            let proved = self.is_proved(request, now);
+            if let Some(subscription) = self.subscriptions.get_mut(id) {
+                subscription.unproved = !proved;
+            }
+            if !proved {
+                return;
+            }
         }
         let subject = self.subscriptions.get(id).map_or(Subject::Presence, |s| s.subject);
         let coding = request.header(&Name::ContentEncoding);

@@ -26,6 +26,9 @@ pub(super) struct Subscription {
     pub(super) subscriber: Subscriber,
     pub(super) subject: Subject,
     pub(super) role: Role,
+    /// The last NOTIFY did not prove who sent it.
+    #[cfg(feature = "full")]
+    pub(super) unproved: bool,
     call_id: Option<String>,
     due: Option<Instant>,
     queued: bool,
@@ -44,7 +47,16 @@ impl Subscriptions {
     pub(super) fn insert(&mut self, subscriber: Subscriber, subject: Subject, role: Role) -> SubscriptionId {
         let id = SubscriptionId(self.next);
         self.next = self.next.wrapping_add(1);
-        let new = Subscription { subscriber, subject, role, call_id: None, due: None, queued: false };
+        let new = Subscription {
+            subscriber,
+            subject,
+            role,
+            #[cfg(feature = "full")]
+            unproved: false,
+            call_id: None,
+            due: None,
+            queued: false,
+        };
         self.all.insert(id.0, Box::new(new));
         self.settle(id);
         id

@@ -389,6 +389,11 @@ impl Agent {
     ) {
         let Some(subscription) = self.subscriptions.get_mut(id) else { return };
         let mut failure = failure(&end, response, code);
+        let subject = subscription.subject;
+        #[cfg(feature = "full")]
+        let unproved = subscription.unproved;
+        #[cfg(not(feature = "full"))]
+        let unproved = false;
         match subscription.role.clone() {
             Role::Watch(watch_id) => {
                 if self.lose_list(watch_id, &end, &mut failure) {
@@ -405,7 +410,8 @@ impl Agent {
                     self.announce(watch_id, Cause::Disconnect);
                     Cause::Disconnect
                 } else {
-                    let Some(failure) = failure else { return };
+                    let Some(mut failure) = failure else { return };
+                    specify(&mut failure, subject, unproved);
                     self.fail_watch(watch_id, failure, matches!(end.why, Why::Terminated(_)));
                     Cause::Expired
                 };
@@ -413,6 +419,7 @@ impl Agent {
             }
             Role::Fetch(request, uri) => {
                 let mut failure = failure.unwrap_or_else(|| Failure::new(FailureCode::ConnectionLost));
+                specify(&mut failure, subject, unproved);
                 failure.uri = Some(uri);
                 failure.retry_at = None;
                 self.tell(Event::Fetched { request, result: Err(failure) });
@@ -592,6 +599,16 @@ fn failure(end: &End, response: Option<&Message>, code: Option<FailureCode>) -> 
     }
     failure.retry_at = end.retry_at;
     Some(failure)
+}
+
+/// The detail that helps more than the reason phrase: the package that is not there, and that NOTIFYs came but could not
+/// be believed.
+fn specify(failure: &mut Failure, subject: Subject, unproved: bool) {
+    if failure.code == FailureCode::UnsupportedEvent {
+        failure.reason = Some(subject.event().to_owned());
+    } else if unproved && failure.code == FailureCode::NoNotify {
+        failure.reason = Some("no NOTIFY proved who sent it".to_owned());
+    }
 }
 
 /// Ends the interest in a subscription; what is to be said to the notifier is still sent.
