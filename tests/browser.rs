@@ -5,28 +5,34 @@
 mod common;
 
 use common::pidf;
-use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Function, Uint8Array};
 use sip_presence::sip::{Limits, Message, Method, Name};
 use sip_presence::wasm::page::{Core, verb};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
 
 #[wasm_bindgen(inline_js = r#"
 export class TestHost {
-    constructor(protocol) { Object.assign(this, { protocol, events: [], made: [], answer: undefined, on: undefined }); }
-    guard(callback) { return callback; }
+    constructor(options) { Object.assign(this, { options, events: [], made: [], on: undefined }); }
     handle(kind, id, words, text) {
         this.events.push([kind, id, Array.from(words), text]);
         this.on?.(kind);
     }
-    async askCredentials(words, text) { this.asked = text; return this.answer; }
+    lend(buffer) { this.buffer = buffer; }
+    writeOptions() { return this.write(this.options); }
+    /** Writes a message or a text where the core wants it, and says how long it is. */
+    write(data) {
+        if (typeof data === "string") return new TextEncoder().encodeInto(data, this.buffer).written;
+        const bytes = new Uint8Array(data).subarray(0, this.buffer.length);
+        this.buffer.set(bytes);
+        return bytes.length;
+    }
     /** A WebSocket that the test holds the other end of. */
     open(url) {
         if (url.includes("forbidden")) return "not from this page";
-        const socket = { url, protocol: this.protocol, sent: [], closed: false, readyState: 1 };
+        const socket = { url, sent: [], closed: false, readyState: 1, onmessage() {}, onclose() {} };
         socket.send = (data) => socket.sent.push(data);
         socket.close = () => { socket.closed = true; };
         this.made.push(socket);
@@ -37,15 +43,13 @@ export class TestHost {
 extern "C" {
     type TestHost;
     #[wasm_bindgen(constructor)]
-    fn new(protocol: &str) -> TestHost;
+    fn new(options: &str) -> TestHost;
     #[wasm_bindgen(method, getter)]
     fn events(this: &TestHost) -> Array;
     #[wasm_bindgen(method, getter)]
     fn made(this: &TestHost) -> Array;
-    #[wasm_bindgen(method, getter)]
-    fn asked(this: &TestHost) -> Option<String>;
-    #[wasm_bindgen(method, setter)]
-    fn set_answer(this: &TestHost, answer: &str);
+    #[wasm_bindgen(method)]
+    fn write(this: &TestHost, data: &JsValue) -> u32;
     #[wasm_bindgen(method, setter)]
     fn set_on(this: &TestHost, on: &Function);
 
@@ -54,8 +58,6 @@ extern "C" {
     fn sent(this: &Socket) -> Array;
     #[wasm_bindgen(method, getter)]
     fn closed(this: &Socket) -> bool;
-    #[wasm_bindgen(method, getter)]
-    fn onopen(this: &Socket) -> Option<Function>;
     #[wasm_bindgen(method, getter)]
     fn onmessage(this: &Socket) -> Option<Function>;
     #[wasm_bindgen(method, getter)]
@@ -66,15 +68,9 @@ const STATE: u32 = 0;
 const CONNECTION: u32 = 1;
 const ERROR: u32 = 2;
 const CLOSED: u32 = 6;
+const CHALLENGED: u32 = 9;
+const TIMER: u32 = 10;
 const BOB: &str = "sip:bob@example.com";
-
-fn object(fields: &[(&str, JsValue)]) -> JsValue {
-    let object = Object::new();
-    for (name, value) in fields {
-        Reflect::set(&object, &(*name).into(), value).unwrap();
-    }
-    object.into()
-}
 
 /// A core, what it tells, and the WebSockets it makes.
 struct Page {
@@ -84,7 +80,7 @@ struct Page {
 }
 
 impl Page {
-    fn with(server: &str, protocol: &str, asks: bool) -> Self {
+    fn with(server: &str, asks: bool) -> Self {
         let server = ["servers=", server].concat();
         let options = [
             server.as_str(),
@@ -96,16 +92,17 @@ impl Page {
             "window=16",
             "userAgent=test",
         ];
-        let host = TestHost::new(protocol);
+        let options = options.join("\0");
+        let host = TestHost::new(&options);
         let shared: JsValue = AsRef::<JsValue>::as_ref(&host).clone();
-        let core = Core::new(&options.join("\0"), shared.unchecked_into(), &[7; 32]).unwrap();
+        let core = Core::new(u32::try_from(options.len()).unwrap(), shared.unchecked_into()).unwrap();
         core.pump();
         Self { core, host, answered: 0 }
     }
 
     /// Connected.
     fn online() -> Self {
-        let page = Self::with("wss://sip.example.com/ws", "sip", false);
+        let page = Self::with("wss://sip.example.com/ws", false);
         page.open();
         page
     }
@@ -114,18 +111,27 @@ impl Page {
         self.host.made().get(self.host.made().length() - 1).unchecked_into()
     }
 
+    fn tell(&self, verb: u32, number: u32, text: &str) -> u32 {
+        let id = self.core.tell(verb, number, self.host.write(&text.into()));
+        self.core.pump();
+        id
+    }
+
     fn open(&self) {
-        self.socket().onopen().unwrap().call0(&JsValue::NULL).unwrap();
+        self.tell(verb::OPENED, 1, "");
     }
 
     fn deliver(&self, data: &JsValue) {
-        let event = object(&[("data", data.clone())]);
-        self.socket().onmessage().unwrap().call1(&JsValue::NULL, &event).unwrap();
+        let length = data.as_string().map_or_else(
+            || data.unchecked_ref::<ArrayBuffer>().byte_length() as usize,
+            |text| text.encode_utf16().count() * 3,
+        );
+        self.core.reserve(u32::try_from(length).unwrap());
+        self.core.receive(self.host.write(data));
     }
 
     fn disconnect(&self, code: u16) {
-        let event = object(&[("code", code.into()), ("reason", "gone".into())]);
-        self.socket().onclose().unwrap().call1(&JsValue::NULL, &event).unwrap();
+        self.tell(verb::CLOSED, code.into(), "gone");
     }
 
     /// The next message that the core sent.
@@ -147,9 +153,8 @@ impl Page {
 
     /// Watches Bob, and answers the SUBSCRIBE, which is returned.
     fn watch(&mut self) -> (u32, Message) {
-        let id = self.core.tell(verb::WATCH, 0, BOB);
-        self.core.tell(verb::START, 0, "");
-        self.core.pump();
+        let id = self.tell(verb::WATCH, 0, BOB);
+        self.tell(verb::START, 0, "");
         let subscribe = self.next_sent();
         assert_eq!(subscribe.method(), Method::Subscribe);
         self.respond(&subscribe, 200, &[(Name::Expires, "600"), (Name::Contact, "<sip:pa.example.com>")]);
@@ -175,7 +180,7 @@ fn notify(subscribe: &Message, cseq: u32, body: &str) -> String {
 #[wasm_bindgen_test]
 fn it_connects_with_sub_protocol_sip() {
     // 7118-4.1-a
-    let page = Page::with("wss://sip.example.com/ws", "sip", false);
+    let page = Page::with("wss://sip.example.com/ws", false);
     assert_eq!(page.host.made().length(), 1);
     assert_eq!(page.events(CONNECTION).len(), 1);
     page.open();
@@ -207,15 +212,15 @@ fn a_binary_frame_is_read_like_a_text_frame() {
 
 #[wasm_bindgen_test]
 fn another_sub_protocol_is_not_spoken() {
-    let page = Page::with("wss://sip.example.com/ws", "", false);
-    page.open();
+    let page = Page::with("wss://sip.example.com/ws", false);
+    page.tell(verb::OPENED, 0, "");
     assert!(page.socket().closed());
     assert!(page.events(CONNECTION).pop().unwrap().1.contains("sub-protocol"));
 }
 
 #[wasm_bindgen_test]
 fn a_constructor_that_throws_is_a_failure_with_its_reason() {
-    let page = Page::with("wss://forbidden.example.com/ws", "sip", false);
+    let page = Page::with("wss://forbidden.example.com/ws", false);
     assert_eq!(page.host.made().length(), 0);
     let (_, text) = page.events(CONNECTION).pop().unwrap();
     assert!(text.contains("connection-failed") && text.contains("not from this page"), "{text}");
@@ -254,12 +259,13 @@ fn a_callback_may_call_back_in() {
     let (id, subscribe) = page.watch();
     let core = std::rc::Rc::new(page.core);
     let again = std::rc::Rc::clone(&core);
+    let host: TestHost = AsRef::<JsValue>::as_ref(&page.host).clone().unchecked_into();
     let on = Closure::<dyn FnMut(u32)>::new(move |kind: u32| {
         if kind == STATE {
-            again.tell(verb::WATCH, 0, "sip:carol@example.com");
-            again.tell(verb::START, 0, "");
-            again.tell(verb::UNWATCH, id, "");
-            again.tell(verb::RECALL, id, "");
+            again.tell(verb::WATCH, 0, host.write(&"sip:carol@example.com".into()));
+            again.tell(verb::START, 0, 0);
+            again.tell(verb::UNWATCH, id, 0);
+            again.tell(verb::RECALL, id, 0);
             again.pump();
         }
     });
@@ -268,33 +274,42 @@ fn a_callback_may_call_back_in() {
         .call1(&JsValue::NULL, on.as_ref())
         .unwrap();
     page.host.set_on(once.unchecked_ref());
-    let event = object(&[("data", notify(&subscribe, 1, &pidf(BOB, "busy", "")).into())]);
+    let length = page.host.write(&notify(&subscribe, 1, &pidf(BOB, "busy", "")).into());
+    core.receive(length);
     let socket: Socket = page.host.made().get(0).unchecked_into();
-    socket.onmessage().unwrap().call1(&JsValue::NULL, &event).unwrap();
     let sent: Vec<String> = socket.sent().iter().filter_map(|text| text.as_string()).collect();
     assert!(sent.iter().any(|text| text.starts_with("SUBSCRIBE sip:carol@example.com")));
     assert!(sent.iter().any(|text| text.contains("Expires: 0")), "the watch that was ended is unsubscribed");
 }
 
 #[wasm_bindgen_test]
-async fn credentials_come_from_a_promise() {
+fn a_challenge_is_answered_with_credentials() {
     // dig-22.1-a
-    let mut page = Page::with("wss://sip.example.com/ws", "sip", true);
+    let mut page = Page::with("wss://sip.example.com/ws", true);
     page.open();
-    page.host.set_answer("username=alice\0secret= pw");
-    page.core.tell(verb::WATCH, 0, BOB);
-    page.core.tell(verb::START, 0, "");
-    page.core.pump();
+    page.tell(verb::WATCH, 0, BOB);
+    page.tell(verb::START, 0, "");
     let subscribe = page.next_sent();
     let challenge = r#"Digest realm="example.com", nonce="abc", qop="auth", algorithm=SHA-256"#;
     page.respond(&subscribe, 401, &[(Name::WwwAuthenticate, challenge)]);
-    for _ in 0..10 {
-        JsFuture::from(Promise::resolve(&JsValue::NULL)).await.unwrap();
-    }
-    assert!(page.host.asked().unwrap().contains("example.com"));
+    let (question, text) = page.events(CHALLENGED).pop().unwrap();
+    assert!(text.contains("example.com"));
+    page.tell(verb::CREDENTIALS, question, "username=alice\0secret= pw");
     let again = page.next_sent();
     assert_eq!(again.credentials(&Name::Authorization).len(), 1);
     assert_eq!(again.cseq().unwrap().number, subscribe.cseq().unwrap().number + 1);
+}
+
+#[wasm_bindgen_test]
+fn the_timer_is_armed_until_it_has_fired() {
+    let page = Page::online();
+    let armed = || page.events(TIMER).len();
+    let before = armed();
+    assert!(before > 0);
+    page.core.pump();
+    assert_eq!(armed(), before, "it is armed already");
+    page.tell(verb::FIRED, 0, "");
+    assert_eq!(armed(), before + 1, "nothing was due: it is armed again");
 }
 
 #[wasm_bindgen_test]
@@ -306,8 +321,7 @@ fn a_lost_connection_is_opened_again_and_the_old_socket_says_nothing_more() {
     page.disconnect(1006);
     assert!(old.onmessage().is_none() && old.onclose().is_none());
     assert!(page.events(CONNECTION).pop().unwrap().1.contains("connection-lost"));
-    page.core.tell(verb::WAKE, 1, "");
-    page.core.pump();
+    page.tell(verb::WAKE, 1, "");
     assert_eq!(page.host.made().length(), 2, "the network is back: at once");
     page.open();
     page.answered = 0;
@@ -318,8 +332,7 @@ fn a_lost_connection_is_opened_again_and_the_old_socket_says_nothing_more() {
 #[wasm_bindgen_test]
 fn closing_ends_with_one_last_event() {
     let page = Page::online();
-    page.core.tell(verb::CLOSE, 0, "");
-    page.core.pump();
+    page.tell(verb::CLOSE, 0, "");
     assert!(page.socket().closed());
     assert_eq!(page.events(CLOSED).len(), 1);
     let before = page.host.events().length();

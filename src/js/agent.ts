@@ -23,6 +23,8 @@ import type {
 /** Snapshots of presentities that nobody watches, kept so that each stays the same object. */
 const MOST_UNKNOWN = 1000;
 
+const encoder = new TextEncoder();
+
 /** What sets the key of a watch apart, by its subject: no address has a blank. */
 const MARKS = ["", "list ", "dialog ", "winfo "] as const;
 
@@ -115,6 +117,10 @@ export class PresenceAgent extends EventTarget implements Agent {
   /** Why there will be no core any more. */
   #failure: Failure | undefined;
   #waiting: (() => void)[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #texts: readonly string[] = [];
+  /** Where the core reads messages and texts. */
+  #buffer: Uint8Array = new Uint8Array();
   #trace = false;
   /** Whether this page is a presence agent, and whether it is one or its server has rules. */
   readonly #isWatched: boolean;
@@ -151,21 +157,22 @@ export class PresenceAgent extends EventTarget implements Agent {
     Promise.all([loaded, this.#taken]).then(([Core, session]) => {
       if (this.#failure !== undefined) return;
       this.#session = session;
-      const seed = crypto.getRandomValues(new Uint8Array(32));
       const options = { ...this.#options, instance: session.instance };
-      const core = new Core(toFields(options), { ...this.#host(), ...this.#audience?.host }, seed);
+      const fields = toFields(options);
+      const host = { ...this.#host(), writeOptions: () => this.#write(fields), ...this.#audience?.host };
+      const core = new Core(3 * fields.length, host);
       this.#core = new Proxy(core, {
         get: (target, name) => {
           const method = Reflect.get(target, name) as (...args: unknown[]) => unknown;
           return (...args: unknown[]) => this.#attempt(() => method.apply(target, args));
         },
       });
-      this.#core.tell(Verb.Trace, Number(this.#trace), "");
+      this.#tell(Verb.Trace, Number(this.#trace));
       this.#audience?.start();
-      this.#restore(this.#core);
+      this.#restore();
       this.#listen();
       for (const act of this.#waiting.splice(0)) act();
-      this.#core.pump();
+      this.#pump();
     }).catch((error: unknown) => {
       this.#end(localFailure("module", { reason: textOf(error) }));
     });
@@ -185,32 +192,65 @@ export class PresenceAgent extends EventTarget implements Agent {
   }
 
   /** Does `act` when the module is there, or `refuse` when there is or will be none. */
-  #when(act: (core: Core) => void, refuse: (failure: Failure) => void): void {
+  #when(act: () => void, refuse: (failure: Failure) => void): void {
     if (this.#failure !== undefined) {
       refuse(this.#failure);
     } else if (this.#core !== undefined) {
-      act(this.#core);
+      act();
     } else {
       this.#waiting.push(() => this.#when(act, refuse));
     }
   }
 
-  #host(): CoreHost {
+  #host(): Omit<CoreHost, "writeOptions"> {
     return {
       handle: (kind, id, words, text) => guard(() => this.#handle(kind, id, new Record(words, text))),
-      askCredentials: (words, text) => this.#ask(new Record(words, text).challenge()),
       open: (url) => {
         try {
           // The package `ws` would keep a process alive for 30 seconds after it; others do not look at it.
           const socket = new this.#WebSocket(url, "sip", { closeTimeout: 1000 });
-          // Some hosts take an error event that nobody listens to for a fatal error.
-          return Object.assign(socket, { binaryType: "arraybuffer", onerror: () => {} });
+          return Object.assign(socket, {
+            binaryType: "arraybuffer",
+            onopen: () => this.#happen(Verb.Opened, Number((socket as WebSocket).protocol === "sip")),
+            onmessage: (event: MessageEvent) => this.#attempt(() => this.#core?.receive(this.#write(event.data))),
+            onclose: ({ code, reason }: CloseEvent) => this.#happen(Verb.Closed, code, reason),
+            // Some hosts take an error event that nobody listens to for a fatal error.
+            onerror: () => {},
+          });
         } catch (error) {
-          return textOf(error);
+          this.#tell(Verb.Closed, 0, textOf(error));
+          return undefined;
         }
       },
-      guard: (callback) => (event) => this.#attempt(() => callback(event)),
+      lend: (buffer) => { this.#buffer = buffer; },
     };
+  }
+
+  /** The number of a watch or of a request; 0 for an address that cannot be read. */
+  #tell(verb: Verb, number = 0, text = ""): number {
+    return this.#core?.tell(verb, number, this.#write(text)) ?? 0;
+  }
+
+  #pump(): void {
+    this.#core?.pump();
+  }
+
+  /** Tells the core what has happened, and lets it act. */
+  #happen(verb: Verb, number?: number, text?: string): void {
+    this.#tell(verb, number, text);
+    this.#pump();
+  }
+
+  /** Writes a message or a text straight into the memory of the core: the bytes of it that had room. */
+  #write(data: string | ArrayBuffer): number {
+    const isText = typeof data === "string";
+    // A UTF-16 unit takes three bytes of UTF-8 at most.
+    const most = isText ? 3 * data.length : data.byteLength;
+    if (this.#buffer.length <= most) this.#core?.reserve(most);
+    if (isText) return encoder.encodeInto(data, this.#buffer).written;
+    const bytes = new Uint8Array(data).subarray(0, this.#buffer.length);
+    this.#buffer.set(bytes);
+    return bytes.length;
   }
 
   /** Fields of the credentials for a challenge. */
@@ -256,6 +296,16 @@ export class PresenceAgent extends EventTarget implements Agent {
       case Kind.Session:
         this.#session?.save(record.text(), this.#options.expires);
         break;
+      case Kind.Challenged:
+        void this.#ask(record.challenge()).then((fields) => this.#happen(Verb.Credentials, id, fields));
+        break;
+      case Kind.Timer:
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => this.#happen(Verb.Fired), id);
+        break;
+      case Kind.Explained:
+        this.#texts = record.list(() => record.text());
+        break;
       case Kind.Watchers:
         this.#audience?.tell(record);
         break;
@@ -298,6 +348,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     if (this.#failure !== undefined) return;
     this.#failure = failure;
     this.#ended.abort();
+    clearTimeout(this.#timer);
     this.#stopInput();
     this.#audience?.end();
     void this.#taken.then((session) => session.end());
@@ -313,9 +364,9 @@ export class PresenceAgent extends EventTarget implements Agent {
     }
   }
 
-  #restore(core: Core): void {
+  #restore(): void {
     const text = this.#session?.load();
-    if (text !== undefined) core.tell(Verb.Restore, 0, text);
+    if (text !== undefined) this.#tell(Verb.Restore, 0, text);
   }
 
   /**
@@ -324,29 +375,27 @@ export class PresenceAgent extends EventTarget implements Agent {
    */
   #listen(): void {
     const { signal } = this.#ended;
-    const on = (target: EventTarget | undefined, type: string, act: (core: Core, event: Event) => void): void =>
+    const on = (target: EventTarget | undefined, type: string, act: (event: Event) => void): void =>
       target?.addEventListener?.(type, (event) => {
-        const core = this.#core;
-        if (core === undefined) return;
-        act(core, event);
-        core.pump();
+        if (this.#core === undefined) return;
+        act(event);
+        this.#pump();
       }, { signal });
-    on(globalThis, "online", (core) => core.tell(Verb.Wake, 1, ""));
+    on(globalThis, "online", () => this.#tell(Verb.Wake, 1));
     // The host may be wrong, or the server on this side of the gap: the server itself is asked.
-    on(globalThis, "offline", (core) => core.tell(Verb.Wake, 0, ""));
-    on(globalThis.document, "visibilitychange", (core) => core.tell(Verb.Wake, 0, ""));
-    on(globalThis, "pagehide", (core) => {
-      core.tell(Verb.Suspend, 0, "");
-      core.pump();
+    on(globalThis, "offline", () => this.#tell(Verb.Wake));
+    on(globalThis.document, "visibilitychange", () => this.#tell(Verb.Wake));
+    on(globalThis, "pagehide", () => {
+      this.#happen(Verb.Suspend);
       this.#session?.leave();
     });
-    on(globalThis, "pageshow", (core, event) => {
+    on(globalThis, "pageshow", (event) => {
       const { persisted } = event as PageTransitionEvent;
       if (persisted) {
         this.#session?.retake();
-        this.#restore(core);
+        this.#restore();
       }
-      core.tell(Verb.Wake, Number(persisted), "");
+      this.#tell(Verb.Wake, Number(persisted));
     });
   }
 
@@ -370,7 +419,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     const fresh: Watch[] = [];
     const ends = uris.map((uri) => this.#join(uri, call, subject, fresh));
     if (fresh.length > 0) {
-      this.#when((core) => this.#start(core, fresh), (failure) => {
+      this.#when(() => this.#start(fresh), (failure) => {
         for (const watch of fresh) this.#refuse(watch, failure);
       });
     }
@@ -406,17 +455,16 @@ export class PresenceAgent extends EventTarget implements Agent {
     for (const state of [...watch.members?.values() ?? []]) this.#update(watch, ended(state, failure), true);
   }
 
-  #start(core: Core, watches: readonly Watch[]): void {
+  #start(watches: readonly Watch[]): void {
     for (const watch of watches) {
-      if (this.#watches.get(watch.key) === watch) this.#number(core, watch);
+      if (this.#watches.get(watch.key) === watch) this.#number(watch);
     }
-    core.tell(Verb.Start, 0, "");
-    core.pump();
+    this.#happen(Verb.Start);
   }
 
   /** Tells the core of `watch`. */
-  #number(core: Core, watch: Watch): void {
-    const id = core.tell(Verb.Watch, watch.subject, watch.uri);
+  #number(watch: Watch): void {
+    const id = this.#tell(Verb.Watch, watch.subject, watch.uri);
     if (this.#failure !== undefined) return;
     if (id === 0) {
       const failure = localFailure("bad-address", { uri: watch.uri });
@@ -426,13 +474,13 @@ export class PresenceAgent extends EventTarget implements Agent {
     }
     const before = watch.id;
     watch.id = id;
-    if (before !== undefined) this.#leave(core, watch, before);
+    if (before !== undefined) this.#leave(watch, before);
     const sharers = this.#byId.get(id) ?? new Set();
     this.#byId.set(id, sharers.add(watch));
     // A watch that lingers, or that another spelling of the address holds, has a state already.
     const [other] = [...sharers].filter((sharer) => sharer !== watch);
     if (other === undefined) {
-      core.tell(Verb.Recall, id, "");
+      this.#tell(Verb.Recall, id);
     } else {
       this.#update(watch, other.state);
       for (const state of [...other.members?.values() ?? []]) this.#update(watch, state, true);
@@ -442,18 +490,17 @@ export class PresenceAgent extends EventTarget implements Agent {
   #stop(watch: Watch): void {
     this.#watches.delete(watch.key);
     this.#lists.delete(watch);
-    const core = this.#core;
-    if (watch.id === undefined || core === undefined) return;
-    this.#leave(core, watch, watch.id);
-    core.pump();
+    if (watch.id === undefined || this.#core === undefined) return;
+    this.#leave(watch, watch.id);
+    this.#pump();
   }
 
   /** `watch` has no part any more in the core's watch `id`. */
-  #leave(core: Core, watch: Watch, id: number): void {
+  #leave(watch: Watch, id: number): void {
     const sharers = this.#byId.get(id);
     sharers?.delete(watch);
     if (sharers?.size === 0) this.#byId.delete(id);
-    core.tell(Verb.Unwatch, id, "");
+    this.#tell(Verb.Unwatch, id);
   }
 
   /** A loop that is slower than the changes sees the newest state, not each one. */
@@ -539,15 +586,15 @@ export class PresenceAgent extends EventTarget implements Agent {
   #request(verb: Verb, text: string, number = 0, refuse?: (failure: Failure) => void): Promise<PresenceState | undefined> {
     return new Promise((resolve, settle) => {
       const reject = refuse ?? ((failure: Failure): void => settle(new PresenceError(failure)));
-      this.#when((core) => {
-        const id = core.tell(verb, number, text);
+      this.#when(() => {
+        const id = this.#tell(verb, number, text);
         if (!id) {
           // Nothing but an address can be wrong.
           reject(this.#failure ?? localFailure("bad-address", { uri: text }));
           return;
         }
         this.#requests.set(id, { resolve, reject });
-        core.pump();
+        this.#pump();
       }, reject);
     });
   }
@@ -643,23 +690,25 @@ export class PresenceAgent extends EventTarget implements Agent {
   #explain(uri: string, subject: Subject): Explanation {
     const last = this.#explanations.get(MARKS[subject] + uri);
     if (last !== undefined) return last;
-    const id = this.#source(uri, subject)?.id;
-    const [status, rule, element] = (id === undefined ? undefined : this.#core?.explain(id, uri))?.split("\0") ?? [];
+    const [status, rule, element, , ...warnings] = this.#known(uri, subject);
     return Object.freeze({
       status: (status ?? this.#snapshot(uri, subject).status) as Explanation["status"],
       rule: rule ?? "no-document",
       ...(element ? { element } : {}),
-      warnings: Object.freeze(this.#document(uri, subject).slice(1)),
+      warnings: Object.freeze(warnings),
     });
   }
 
   document(uri: string, options?: WatchOptions): string | undefined {
-    return this.#document(checkAddress(uri), this.#subject(options))[0];
+    return this.#known(checkAddress(uri), this.#subject(options))[3];
   }
 
-  #document(uri: string, subject: Subject): string[] {
+  /** What {@link Kind.Explained} tells. */
+  #known(uri: string, subject: Subject): readonly string[] {
     const id = this.#source(uri, subject)?.id;
-    return (id === undefined ? undefined : this.#core?.document(id, uri))?.split("\0") ?? [];
+    this.#texts = [];
+    if (id !== undefined) this.#tell(Verb.Explain, id, uri);
+    return this.#texts;
   }
 
   close(): Promise<void> {
@@ -672,8 +721,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     if (core !== undefined && this.#failure === undefined) {
       await new Promise<void>((resolve) => {
         this.#handleClosed = resolve;
-        core.tell(Verb.Close, 0, "");
-        core.pump();
+        this.#happen(Verb.Close);
       });
       for (const { uri, subject, members } of this.#watches.values()) {
         // The members of a list are asked for by their own addresses.
@@ -681,7 +729,6 @@ export class PresenceAgent extends EventTarget implements Agent {
         for (const one of [uri, ...members?.keys() ?? []]) this.#explanations.set(MARKS[kind] + one, this.#explain(one, kind));
       }
       this.#core = undefined;
-      core.release();
       core.free();
     }
     this.#end(localFailure("closed"));
@@ -700,7 +747,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     // Tracing costs a copy of each message: only for those who listen.
     if (type === "trace") {
       this.#trace = true;
-      this.#core?.tell(Verb.Trace, 1, "");
+      this.#tell(Verb.Trace, 1);
     }
   }
 }

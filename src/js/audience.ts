@@ -116,21 +116,19 @@ export const attach: Attach = (options, { core, dispatch, guard, ask, signal }) 
 
   return {
     host: {
-      authorize: (question, words, text) => {
+      authorize: (words, text) => {
         const record = new Record(words, text);
         const uri = record.text();
         const displayName = record.optional();
         try {
           const answer: unknown = authorize?.(Object.freeze({ uri, ...(displayName === undefined ? {} : { displayName }) }));
           if (typeof (answer as PromiseLike<unknown> | null | undefined)?.then !== "function") return check(answer, uri);
-          Promise.resolve(answer).then((word) => check(word, uri), (error: unknown) => {
+          const word = Promise.resolve(answer).then((word) => check(word, uri), (error: unknown) => {
             fail("authorize", error, uri);
             return "ask";
-          }).then((word) => {
-            core()?.answer(question, word);
-            core()?.pump();
           });
-          return undefined;
+          // A core that is gone is not told.
+          return new Promise((resolve) => void word.then((word) => signal.aborted || resolve(word)));
         } catch (error) {
           fail("authorize", error, uri);
           return "ask";

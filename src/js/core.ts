@@ -15,7 +15,7 @@ export interface CoreOptions extends CoreCredentials {
   readonly servers: readonly string[];
   readonly aor: string;
   readonly displayName: string | undefined;
-  /** Whether {@link CoreHost.askCredentials} is to be called. */
+  /** Whether {@link Kind.Challenged} is to be told. */
   readonly asks: true | undefined;
   readonly authorizationServers: readonly string[];
   readonly register: true | undefined;
@@ -58,7 +58,16 @@ export function toFields(value: CoreCredentials | CoreOptions | CorePublication)
 }
 
 /** The kinds of events, in the order of `src/wasm/page.rs`. */
-export const enum Kind { State, Connection, Error, Trace, Settled, Fetched, Closed, Member, Session, Watchers }
+export const enum Kind {
+  State, Connection, Error, Trace, Settled, Fetched, Closed, Member, Session,
+  /** To be answered with {@link Verb.Credentials} and the same number. */
+  Challenged,
+  /** {@link Verb.Fired} is to be told after so many milliseconds, and not when it was to be told before. */
+  Timer,
+  /** Status, rule and element id; the last document if there is one, then what was wrong in it. Nothing where nothing is known. */
+  Explained,
+  Watchers,
+}
 
 /** What is watched, in the order of `src/wasm/page.rs`. */
 export const enum Subject { Presence, List, Dialogs, Watchers }
@@ -66,40 +75,44 @@ export const enum Subject { Presence, List, Dialogs, Watchers }
 /** Who hears of events. No method may throw. */
 export interface CoreHost {
   handle(kind: Kind, id: number, words: Uint32Array, text: string): void;
-  /** Fields of {@link CoreCredentials}. */
-  askCredentials(words: Uint32Array, text: string): Promise<string | undefined>;
-  /** A WebSocket that gives array buffers, or why there is none. */
-  open(url: string): object | string;
-  /** `callback`, so that nothing which it throws gets lost. */
-  guard(callback: (event: unknown) => void): (event: unknown) => void;
-  /** What a watcher gets; undefined if `answer` says it later. The record has the address and the name. */
-  authorize?(question: number, words: Uint32Array, text: string): string | undefined;
+  /** A WebSocket that gives array buffers and tells all its events but errors. Where there is none, it tells that it was closed. */
+  open(url: string): object | undefined;
+  /** Where messages and texts are to be written, until the memory of the module grows: then it has no length any more. */
+  lend(buffer: Uint8Array): void;
+  /** Writes the fields of {@link CoreOptions}, and says how many bytes they have. */
+  writeOptions(): number;
+  /** What a watcher gets, or a promise of it. The record has the address and the name. */
+  authorize?(words: Uint32Array, text: string): string | Promise<string>;
 }
 
 /** What a core is told, with the numbers of `src/wasm/page.rs`, which says what goes with each. */
-export const enum Verb { Watch, Start, Recall, Unwatch, Fetch, Publish, Unpublish, Wake, Restore, Suspend, Trace, Close }
+export const enum Verb {
+  Watch, Start, Recall, Unwatch, Fetch, Publish, Unpublish, Wake, Restore, Suspend, Trace, Close, Opened, Closed, Fired,
+  /** Fields of {@link CoreCredentials}, or none. */
+  Credentials,
+  /** {@link Kind.Explained} is told at once of a watch, or of this member of a list. */
+  Explain,
+}
 
 /** A presence agent. A verb only tells it; `pump` acts on what was told. */
 export interface Core {
   pump(): void;
-  /** The number of a watch or of a request; 0 for an address that cannot be read. */
-  tell(verb: Verb, number: number, text: string): number;
-  /** Status, rule and element id. */
-  explain(watch: number, uri: string): string | undefined;
-  /** The last document, then what was wrong in it. */
-  document(watch: number, uri: string): string | undefined;
+  /** The number of a watch or of a request; 0 for an address that cannot be read. `length`: of the text that was written. */
+  tell(verb: Verb, number: number, length: number): number;
+  /** Lends room for a message or a text of so many bytes, unless no message may have as many. */
+  reserve(bytes: number): void;
+  /** Acts on a message of so many bytes that was written. */
+  receive(bytes: number): void;
   /** The full module: what somebody gets from now on; false if it has no room. */
   policy(uri: string, policy: string): boolean;
-  /** The full module: the answer to a question that was left open. */
-  answer(question: number, policy: string): void;
   /** The full module: who watches is told from now on. */
   listen(): void;
   release(): void;
   free(): void;
 }
 
-/** `options`: fields of {@link CoreOptions}. */
-export type CoreConstructor = new (options: string, host: CoreHost, seed: Uint8Array) => Core;
+/** `room`: more bytes than the options have. */
+export type CoreConstructor = new (room: number, host: CoreHost) => Core;
 
 /** What an agent offers to what is added to it. */
 export interface Seam {

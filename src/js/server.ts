@@ -1,5 +1,4 @@
 /** The presence server for Node: the core as WebAssembly, its WebSockets by `ws`. */
-import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server as HttpServer } from "node:http";
 import type { Server as HttpsServer } from "node:https";
@@ -174,6 +173,7 @@ class Connections {
   readonly #acceptor: WebSocketServer;
   readonly #heartbeat: NodeJS.Timeout;
   #next = 0;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(config: ServerConfig, onEvent: ServerOptions["onEvent"]) {
     const host = {
@@ -187,9 +187,13 @@ class Connections {
           queueMicrotask(() => { throw error; });
         }
       },
+      arm: (milliseconds: number) => {
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => this.#core.fired(), milliseconds);
+      },
     };
     try {
-      this.#core = new ServerCore(JSON.stringify(config), host as never, randomBytes(32));
+      this.#core = new ServerCore(JSON.stringify(config), host as never);
     } catch (error) {
       // Of the text that was made for the core; nobody else has it.
       const where = / at line \d+ column \d+$/;
@@ -276,7 +280,7 @@ class Connections {
       socket.close(1001, "server goes away");
     }));
     await Promise.all(closing);
-    this.#core.release();
+    clearTimeout(this.#timer);
     this.#core.free();
   }
 }

@@ -7,15 +7,17 @@ use crate::event::Decision;
 use crate::event::watchers::{Row, Status};
 use crate::sip::Uri;
 use crate::sip::auth::{Algorithm, Secret};
+use js_sys::Promise;
 use litemap::LiteMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 #[wasm_bindgen]
 extern "C" {
-    /// What a watcher gets, or nothing if the answer comes later, by [`Core::answer`].
+    /// The word for what a watcher gets, or a promise of it.
     #[wasm_bindgen(method)]
-    fn authorize(this: &Host, question: u32, words: &[u32], text: &str) -> Option<String>;
+    fn authorize(this: &Host, words: &[u32], text: &str) -> JsValue;
 }
 
 #[wasm_bindgen]
@@ -25,12 +27,6 @@ impl Core {
     pub fn policy(&self, uri: &str, word: &str) -> bool {
         let (Ok(uri), Some(decision)) = (Uri::parse(uri), Decision::from_word(word)) else { return false };
         self.0.tell(|agent, now| agent.set_policy(&uri, decision, now))
-    }
-
-    /// The answer to a question that was left open.
-    pub fn answer(&self, question: u32, word: &str) {
-        let answer = Decision::from_word(word);
-        self.0.tell(|agent, now| agent.answer_question(QuestionId(question), answer, now));
     }
 
     /// Tells who watches, now and on each change from now on.
@@ -44,8 +40,21 @@ pub(super) fn ask(shell: &Rc<Shell>, question: QuestionId, uri: &str, display: O
     let mut record = Record::default();
     record.text(uri);
     record.optional(display);
-    let word = shell.host.authorize(question.0, &record.words, &record.text);
-    let answer = word.and_then(|word| Decision::from_word(&word));
+    let answer = shell.host.authorize(&record.words, &record.text);
+    match answer.dyn_into::<Promise>() {
+        Err(word) => settle(shell, question, &word),
+        Ok(promise) => {
+            let shell = Rc::clone(shell);
+            spawn_local(async move {
+                settle(&shell, question, &JsFuture::from(promise).await.unwrap_or_default());
+                shell.pump();
+            });
+        }
+    }
+}
+
+fn settle(shell: &Shell, question: QuestionId, word: &JsValue) {
+    let answer = word.as_string().and_then(|word| Decision::from_word(&word));
     shell.tell(|agent, now| agent.answer_question(question, answer, now));
 }
 

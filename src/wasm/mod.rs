@@ -1,4 +1,5 @@
-//! The shell: the only code that has a socket, a timer and a clock, and that knows JavaScript.
+//! The shell: the only code in Rust that has a socket, a timer and a clock, and that knows JavaScript. What the socket and
+//! the timer call is in JavaScript, and tells the shell: a closure of Rust for each would cost a page more.
 //!
 //! It drives a root machine in three steps that never overlap: mutate the machine in a short borrow; act on each
 //! output with no borrow held, so that a callback may call back in; arm the one timer. A verb that JavaScript calls
@@ -24,11 +25,21 @@ pub mod server;
 mod socket;
 mod timer;
 
+use wasm_bindgen::prelude::*;
+
 /// 6 KB smaller in the page than the allocator of the standard library.
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
-/// A random source's seed from the 32 bytes that JavaScript made with `crypto.getRandomValues`.
-fn seed(bytes: &[u8]) -> Result<[u8; 32], String> {
-    bytes.try_into().map_err(|_| "seed: give 32 random bytes".to_owned())
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
+    fn fill_with_random(bytes: &mut [u8]);
+}
+
+/// A random source's seed that nobody can guess.
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    fill_with_random(&mut seed);
+    seed
 }

@@ -5,35 +5,36 @@ use super::fields::{config, credentials, publication};
 use super::input::Input;
 use super::record::Record;
 use super::seed;
-use super::socket::{Handlers, Socket, send};
+use super::socket::Socket;
 use super::timer::Timer;
-use crate::agent::{Agent, Challenged, Direction, Event, Output, Subject, WatchId};
-use crate::pieces::{concat, joined};
+use crate::agent::{Agent, ChallengeId, Direction, Event, Output, Subject, WatchId};
 use crate::sip::Uri;
 use crate::time::Instant;
 use core::cell::{Cell, RefCell};
-use js_sys::{Function, JsString, Promise};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{CloseEvent, MessageEvent};
+use web_sys::WebSocket;
 
 #[wasm_bindgen]
 extern "C" {
-    /// Who hears of events. No method may throw.
+    /// Who hears of events, and tells what its socket and its timer say. No method may throw.
     pub type Host;
     #[wasm_bindgen(method)]
     fn handle(this: &Host, kind: u32, id: u32, words: &[u32], text: &str);
-    /// Resolves to fields as for [`credentials`], or to undefined.
-    #[wasm_bindgen(method, js_name = askCredentials)]
-    fn ask_credentials(this: &Host, words: &[u32], text: &str) -> Promise;
-    /// A WebSocket to `url` that gives array buffers, or a text why there is none.
+    /// A WebSocket to `url` that gives array buffers and tells all its events but errors. Where there is none, it tells
+    /// that it was closed.
     #[wasm_bindgen(method)]
-    fn open(this: &Host, url: &str) -> JsValue;
-    /// The function, so that nothing which it throws gets lost.
+    fn open(this: &Host, url: &str) -> Option<WebSocket>;
+    /// Where messages and texts are to be written from now on.
     #[wasm_bindgen(method)]
-    fn guard(this: &Host, callback: &Function) -> Function;
+    pub(super) fn lend(this: &Host, buffer: &mut [u8]);
+    /// Writes the options, fields as for [`config`], and says how many bytes they have.
+    #[wasm_bindgen(method, js_name = writeOptions)]
+    fn write_options(this: &Host) -> u32;
 }
+
+/// How much above the limit of a message is read: enough to see that it is too large.
+const MORE: usize = 4;
 
 /// The kinds of events, in the order of `src/js/core.ts`.
 #[derive(Clone, Copy)]
@@ -47,6 +48,9 @@ enum Kind {
     Closed,
     Member,
     Session,
+    Challenged,
+    Timer,
+    Explained,
     #[cfg(feature = "full")]
     Watchers,
 }
@@ -84,6 +88,17 @@ pub mod verb {
     pub const TRACE: u32 = 10;
     /// Ends everything within a second; the last event says that it is done.
     pub const CLOSE: u32 = 11;
+    /// The WebSocket is open; 1 if the server has selected the sub-protocol.
+    pub const OPENED: u32 = 12;
+    /// The WebSocket was closed with this code, and with the reason `text`.
+    pub const CLOSED: u32 = 13;
+    /// The timer has fired.
+    pub const FIRED: u32 = 14;
+    /// The answer to a challenge: the fields of credentials, or none to give up.
+    pub const CREDENTIALS: u32 = 15;
+    /// Tells the host at once what is known of a watch, or of the member `text` of a list: status, rule and element id;
+    /// then, if there is any, the last document, and what was wrong in it.
+    pub const EXPLAIN: u32 = 16;
 }
 
 /// An agent with its connection. A verb only tells the agent; call [`Core::pump`] after it.
@@ -95,39 +110,34 @@ pub(super) struct Shell {
     pub(super) host: Host,
     clock: Clock,
     input: RefCell<Input>,
-    socket: RefCell<Option<Socket>>,
-    /// What the socket and the timer call. They hold the shell, and so keep an agent alive that nobody holds; it ends
-    /// with [`Core::release`].
-    handlers: RefCell<Option<Rc<Handlers>>>,
-    timer: RefCell<Option<Timer>>,
+    socket: RefCell<Option<Rc<Socket>>>,
+    timer: Timer,
     pumping: Cell<bool>,
 }
 
 #[wasm_bindgen]
 impl Core {
-    /// An agent that wants to connect. `options`: fields, see [`config`]. `seed`: 32 bytes that nobody can guess.
+    /// An agent that wants to connect. `room`: more bytes than the options have.
     ///
     /// # Errors
-    /// A sentence that names the field of `options` that cannot be used.
+    /// A sentence that names the option that cannot be used.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: &str, host: Host, seed: &[u8]) -> Result<Self, String> {
-        let config = config(options)?;
+    pub fn new(room: u32, host: Host) -> Result<Self, String> {
+        let mut input = Input::new();
+        input.reserve(room as usize, &host);
+        let config = config(input.text(host.write_options() as usize))?;
+        input.most = config.limits.message.saturating_add(MORE);
         let clock = Clock::default();
-        let input = RefCell::new(Input::new(config.limits.message));
-        let agent =
-            Agent::new(config, self::seed(seed)?, clock.now()).map_err(|error| error.as_str().to_owned())?;
-        let shell = Rc::new(Shell {
+        let agent = Agent::new(config, seed(), clock.now()).map_err(|error| error.as_str().to_owned())?;
+        Ok(Self(Rc::new(Shell {
             agent: RefCell::new(agent),
             clock,
-            input,
+            input: RefCell::new(input),
             socket: RefCell::new(None),
-            handlers: RefCell::new(None),
-            timer: RefCell::new(None),
+            timer: Timer::default(),
             pumping: Cell::new(false),
             host,
-        });
-        shell.listen();
-        Ok(Self(shell))
+        })))
     }
 
     /// Acts on everything that is to be done, and arms the timer.
@@ -135,9 +145,17 @@ impl Core {
         self.0.pump();
     }
 
-    /// Tells the agent what the page wants: see [`verb`]. What is returned is the number of a watch or of a request, 0 if
-    /// an address cannot be read.
-    pub fn tell(&self, verb: u32, number: u32, text: &str) -> u32 {
+    /// Tells the agent what the page wants: see [`verb`]. The text has been written, and has `length` bytes. What is
+    /// returned is the number of a watch or of a request, 0 if an address cannot be read.
+    pub fn tell(&self, verb: u32, number: u32, length: u32) -> u32 {
+        let input = self.0.input.borrow();
+        let text = input.text(length as usize);
+        match verb {
+            verb::EXPLAIN => self.0.explain(WatchId(number), text),
+            verb::CLOSED => drop(self.0.socket.replace(None)),
+            verb::FIRED => self.0.timer.handle_fired(),
+            _ => {}
+        }
         self.0.tell(|agent, now| {
             match verb {
                 verb::WATCH => {
@@ -158,93 +176,57 @@ impl Core {
                 verb::SUSPEND => agent.suspend(now),
                 verb::TRACE => agent.set_trace(number != 0),
                 verb::CLOSE => agent.close(now),
+                verb::OPENED if number != 0 => agent.handle_connected(now),
+                verb::OPENED => agent.handle_wrong_protocol(now),
+                verb::CLOSED => {
+                    agent.handle_disconnected(u16::try_from(number).unwrap_or_default(), text, now)
+                }
+                verb::FIRED => agent.handle_timeout(now),
+                verb::CREDENTIALS => agent.provide_credentials(ChallengeId(number), credentials(text), now),
                 _ => {}
             }
             0
         })
     }
 
-    /// Status, rule and element id of a watch, or of the member `uri` of a list, with U+0000 between them.
-    pub fn explain(&self, watch: u32, uri: &str) -> Option<String> {
-        let (status, rule, element) = self.0.agent.borrow().explain(WatchId(watch), uri)?;
-        Some(concat(&[status, "\0", rule, "\0", &element]))
+    /// Lends room for a message or a text of `bytes`, unless no message may have as many.
+    pub fn reserve(&self, bytes: u32) {
+        self.0.input.borrow_mut().reserve(bytes as usize, &self.0.host);
     }
 
-    /// The last document of a watch, or of the member `uri` of a list, and what was wrong in it, with U+0000 between
-    /// them: no document has that character.
-    pub fn document(&self, watch: u32, uri: &str) -> Option<String> {
-        let texts = self.0.agent.borrow().last_document(WatchId(watch), uri)?;
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        Some(joined(&texts, "\0"))
+    /// A message of `length` bytes has been written; acts on it.
+    pub fn receive(&self, length: u32) {
+        let shell = &self.0;
+        shell.tell(|agent, now| agent.handle_message(shell.input.borrow().bytes(length as usize), now));
+        shell.pump();
     }
 
-    /// Lets go of socket, timer and callbacks. Not from inside a callback.
+    /// Lets go of the socket. Not from inside a callback.
     pub fn release(&self) {
         self.0.socket.replace(None);
-        self.0.timer.replace(None);
-        self.0.handlers.replace(None);
     }
 }
 
 impl Shell {
-    fn listen(self: &Rc<Self>) {
-        let guard = |callback: &JsValue| self.host.guard(callback.unchecked_ref());
-        let shell = Rc::clone(self);
-        let open = Closure::new(move || shell.handle_open());
-        let shell = Rc::clone(self);
-        let message = Closure::new(move |event: MessageEvent| shell.handle_message(&event));
-        let shell = Rc::clone(self);
-        let close = Closure::new(move |event: CloseEvent| shell.handle_close(event.code(), &event.reason()));
-        self.handlers.replace(Some(Rc::new(Handlers::new(open, message, close, guard))));
-        let shell = Rc::clone(self);
-        self.timer.replace(Some(Timer::new(move || shell.handle_timer(), guard)));
-    }
-
     /// Tells the agent something, in a short borrow.
     pub(super) fn tell<T>(&self, act: impl FnOnce(&mut Agent, Instant) -> T) -> T {
         let now = self.clock.now();
         act(&mut self.agent.borrow_mut(), now)
     }
 
-    fn handle_open(self: &Rc<Self>) {
-        let speaks_sip = self.socket.borrow().as_ref().is_some_and(Socket::speaks_sip);
-        self.tell(
-            |agent, now| {
-                if speaks_sip { agent.handle_connected(now) } else { agent.handle_wrong_protocol(now) }
-            },
-        );
-        self.pump();
-    }
-
-    fn handle_message(self: &Rc<Self>, event: &MessageEvent) {
-        let data = event.data();
-        {
-            let mut input = self.input.borrow_mut();
-            let bytes = match data.dyn_ref::<JsString>() {
-                Some(text) => input.text(text),
-                None => input.binary(data.unchecked_ref()),
-            };
-            self.tell(|agent, now| agent.handle_message(bytes, now));
+    fn explain(&self, watch: WatchId, uri: &str) {
+        let mut record = Record::default();
+        let mut texts = Vec::new();
+        if let Some((status, rule, element)) = self.agent.borrow().explain(watch, uri) {
+            texts = vec![status.to_owned(), rule.to_owned(), element];
+            texts.extend(self.agent.borrow().last_document(watch, uri).unwrap_or_default());
         }
-        self.pump();
-    }
-
-    fn handle_close(self: &Rc<Self>, code: u16, reason: &str) {
-        self.socket.replace(None);
-        self.tell(|agent, now| agent.handle_disconnected(code, reason, now));
-        self.pump();
-    }
-
-    fn handle_timer(self: &Rc<Self>) {
-        if let Some(timer) = &*self.timer.borrow() {
-            timer.handle_fired();
-        }
-        self.tell(Agent::handle_timeout);
-        self.pump();
+        record.list(&texts, |record, text| record.text(text));
+        self.handle(Kind::Explained, 0, &record);
     }
 
     /// A call from inside a callback does nothing: the pump that runs finds what it did.
-    fn pump(self: &Rc<Self>) {
+    pub(super) fn pump(self: &Rc<Self>) {
         if self.pumping.replace(true) {
             return;
         }
@@ -254,8 +236,8 @@ impl Shell {
         }
         self.pumping.set(false);
         let due = self.agent.borrow().poll_timeout();
-        if let Some(timer) = &*self.timer.borrow() {
-            timer.arm(due.map(|(at, _)| at), self.clock.now());
+        if let Some(wait) = self.timer.arm(due.map(|(at, _)| at), self.clock.now()) {
+            self.handle(Kind::Timer, wait, &Record::default());
         }
     }
 
@@ -264,9 +246,9 @@ impl Shell {
             Output::Connect { url } => self.connect(&url),
             Output::Send(bytes) => {
                 // Not borrowed while it sends: a socket of the application's own may call back from there.
-                let socket = self.socket.borrow().as_ref().map(Socket::handle);
+                let socket = self.socket.borrow().clone();
                 if let Some(socket) = socket {
-                    send(&socket, &bytes);
+                    socket.send(&bytes);
                 }
             }
             Output::Close => drop(self.socket.replace(None)),
@@ -275,11 +257,8 @@ impl Shell {
     }
 
     fn connect(&self, url: &str) {
-        let Some(handlers) = self.handlers.borrow().clone() else { return };
-        let opened = self.host.open(url);
-        match opened.as_string() {
-            None => drop(self.socket.replace(Some(Socket::new(opened.unchecked_into(), &handlers)))),
-            Some(reason) => self.tell(|agent, now| agent.handle_disconnected(0, &reason, now)),
+        if let Some(socket) = self.host.open(url) {
+            self.socket.replace(Some(Rc::new(Socket::new(socket))));
         }
     }
 
@@ -317,7 +296,10 @@ impl Shell {
                 }
                 (Kind::Fetched, request.0)
             }
-            Event::Challenged(challenged) => return self.ask(challenged),
+            Event::Challenged(challenged) => {
+                record.challenge(&challenged);
+                (Kind::Challenged, challenged.id.0)
+            }
             #[cfg(feature = "full")]
             Event::Asked { question, uri, display } => {
                 return super::audience::ask(self, question, &uri, display.as_deref());
@@ -338,18 +320,5 @@ impl Shell {
 
     fn handle(&self, kind: Kind, id: u32, record: &Record) {
         self.host.handle(kind as u32, id, &record.words, &record.text);
-    }
-
-    fn ask(self: &Rc<Self>, challenged: Challenged) {
-        let mut record = Record::default();
-        record.challenge(&challenged);
-        let promise = self.host.ask_credentials(&record.words, &record.text);
-        let shell = Rc::clone(self);
-        spawn_local(async move {
-            let answer = JsFuture::from(promise).await.ok().and_then(|answer| answer.as_string());
-            let answer = answer.and_then(|answer| credentials(&answer));
-            shell.tell(|agent, now| agent.provide_credentials(challenged.id, answer, now));
-            shell.pump();
-        });
     }
 }

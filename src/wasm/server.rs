@@ -9,7 +9,6 @@ use crate::server::{Config, ConnectionId, Event, Output, Server};
 use crate::time::Instant;
 use core::cell::{Cell, RefCell};
 use core::str;
-use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -25,44 +24,41 @@ extern "C" {
     /// `about`: user, or method. `more`: the presentity who is watched, or the status code and who it was, if known.
     #[wasm_bindgen(method)]
     fn event(this: &ServerHost, kind: &str, about: &str, more: &str);
+    /// Calls [`ServerCore::fired`] after so many milliseconds, and not when it was to be called before.
+    #[wasm_bindgen(method)]
+    fn arm(this: &ServerHost, milliseconds: u32);
 }
 
 /// A presence server without its sockets.
 #[wasm_bindgen]
-pub struct ServerCore(Rc<Shell>);
+pub struct ServerCore(Shell);
 
 struct Shell {
     server: RefCell<Server>,
     host: ServerHost,
     clock: Clock,
-    timer: RefCell<Option<Timer>>,
+    timer: Timer,
     pumping: Cell<bool>,
 }
 
 #[wasm_bindgen]
 impl ServerCore {
-    /// A server from its configuration in JSON. `seed`: 32 bytes that nobody can guess.
+    /// A server from its configuration in JSON.
     ///
     /// # Errors
     /// A sentence that names the field of the configuration that cannot be used.
     #[wasm_bindgen(constructor)]
-    pub fn new(config: &str, host: ServerHost, seed: &[u8]) -> Result<Self, String> {
+    pub fn new(config: &str, host: ServerHost) -> Result<Self, String> {
         let config = Config::from_json(config).map_err(|error| error.to_string())?;
         let clock = Clock::default();
-        let server =
-            Server::new(config, self::seed(seed)?, clock.now()).map_err(|error| error.to_string())?;
-        let shell = Rc::new(Shell {
+        let server = Server::new(config, seed(), clock.now()).map_err(|error| error.to_string())?;
+        Ok(Self(Shell {
             server: RefCell::new(server),
             host,
             clock,
-            timer: RefCell::new(None),
+            timer: Timer::default(),
             pumping: Cell::new(false),
-        });
-        let own = Rc::clone(&shell);
-        shell
-            .timer
-            .replace(Some(Timer::new(move || own.handle_timer(), |tick| tick.clone().unchecked_into())));
-        Ok(Self(shell))
+        }))
     }
 
     /// A WebSocket with sub-protocol `sip` was accepted. `connection`: a number of the host's, used once.
@@ -93,9 +89,10 @@ impl ServerCore {
         self.0.tell(Server::shutdown);
     }
 
-    /// Lets go of the timer. Not from inside a callback.
-    pub fn release(&self) {
-        self.0.timer.replace(None);
+    /// The timer has fired.
+    pub fn fired(&self) {
+        self.0.timer.handle_fired();
+        self.0.tell(Server::handle_timeout);
     }
 }
 
@@ -105,13 +102,6 @@ impl Shell {
         let now = self.clock.now();
         act(&mut self.server.borrow_mut(), now);
         self.pump();
-    }
-
-    fn handle_timer(&self) {
-        if let Some(timer) = &*self.timer.borrow() {
-            timer.handle_fired();
-        }
-        self.tell(Server::handle_timeout);
     }
 
     fn pump(&self) {
@@ -124,8 +114,8 @@ impl Shell {
         }
         self.pumping.set(false);
         let due = self.server.borrow().poll_timeout();
-        if let Some(timer) = &*self.timer.borrow() {
-            timer.arm(due.map(|(at, _)| at), self.clock.now());
+        if let Some(wait) = self.timer.arm(due.map(|(at, _)| at), self.clock.now()) {
+            self.host.arm(wait);
         }
     }
 
