@@ -110,12 +110,20 @@ impl<T> ClientTransactions<T> {
                 open.deadline = now + T1.times(2);
             }
         }
-        self.open.extract_if(.., |open| open.deadline <= now).map(|open| open.owner).collect()
+        self.end_until(now)
+    }
+
+    fn end_until(&mut self, deadline: Instant) -> Vec<T> {
+        let mut owners = Vec::new();
+        while let Some(at) = self.open.iter().position(|open| open.deadline <= deadline) {
+            owners.push(self.open.remove(at).owner);
+        }
+        owners
     }
 
     /// Ends all transactions because the connection is gone (RFC 3261 §17.1.4), and returns their owners.
     pub fn handle_disconnected(&mut self) -> Vec<T> {
-        self.open.drain(..).map(|open| open.owner).collect()
+        self.end_until(Instant::from_millis(u64::MAX))
     }
 
     /// Ends the transactions whose owner is not to be kept, without telling it: their connection is gone.

@@ -404,7 +404,7 @@ impl Agent {
         let Some(presentity) = &mut self.presentity else { return };
         if presentity.listened_to && core::mem::take(&mut presentity.changed) {
             let rows = presentity.watchers.rows("").collect();
-            self.outputs.push_back(Output::Event(Event::Watchers(rows)));
+            self.output(Output::Event(Event::Watchers(rows)));
         }
     }
 }

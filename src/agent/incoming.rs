@@ -203,7 +203,7 @@ impl Agent {
             response.push(Name::UserAgent, self.config.user_agent.clone());
         }
         self.trace(Direction::Sent, &response);
-        self.outputs.push_back(Output::Send(response.to_bytes()));
+        self.output(Output::Send(response.to_bytes()));
     }
 }
 

@@ -55,7 +55,6 @@ use publication::Publication;
 use registration::Registration;
 use requests::{Job, Parked};
 use session::Session;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use subscriptions::Subscriptions;
 use watch::Watch;
@@ -73,7 +72,7 @@ pub struct Agent {
     contact: NameAddr,
     link: Link,
     keep_alive: KeepAlive,
-    transactions: ClientTransactions<Job>,
+    transactions: ClientTransactions<Box<Job>>,
     authentication: Authentication,
     parked: Vec<Parked>,
     registration: Option<Registration>,
@@ -86,7 +85,9 @@ pub struct Agent {
     subscriptions: Subscriptions,
     watches: Watches,
     session: Session,
-    outputs: VecDeque<Output>,
+    outputs: Vec<Option<Output>>,
+    /// How many of them were polled; a queue that is a ring costs a page more.
+    polled: usize,
     /// When the server was last heard: what is known was true then.
     heard_at: Instant,
     /// When closing ends at the latest.
@@ -156,7 +157,8 @@ impl Agent {
             subscriptions: Subscriptions::default(),
             watches: Watches::default(),
             session: Session::default(),
-            outputs: VecDeque::new(),
+            outputs: Vec::new(),
+            polled: 0,
             heard_at: now,
             closing: None,
             next_id: 0,
@@ -169,10 +171,8 @@ impl Agent {
     }
 
     fn connect(&mut self) {
-        self.outputs.push_back(Output::Event(Event::Connection(ConnectionState::Connecting {
-            attempt: self.link.attempt(),
-        })));
-        self.outputs.push_back(Output::Connect { url: self.link.url() });
+        self.tell(Event::Connection(ConnectionState::Connecting { attempt: self.link.attempt() }));
+        self.output(Output::Connect { url: self.link.url() });
     }
 
     /// The connection asked for by [`Output::Connect`] is open, with sub-protocol `sip`.
@@ -223,7 +223,7 @@ impl Agent {
     /// The server opened the WebSocket without selecting sub-protocol `sip` (RFC 7118 §4.1). The socket is closed.
     pub fn handle_wrong_protocol(&mut self, now: Instant) {
         if self.link.has_socket() {
-            self.outputs.push_back(Output::Close);
+            self.output(Output::Close);
             let failure = self.link.fail(FailureCode::SubProtocol, 0, "", &mut self.random, now);
             self.lose(failure, now);
         }
@@ -237,7 +237,7 @@ impl Agent {
         }
         // The machines are told one by one below; the transactions have nobody else to tell.
         for job in self.transactions.handle_disconnected() {
-            self.handle_lost(job);
+            self.handle_lost(&job);
         }
         #[cfg(feature = "full")]
         self.lose_watchers();
@@ -339,7 +339,7 @@ impl Agent {
     fn act(&mut self, act: Act, now: Instant) {
         match act {
             Act::Nothing => {}
-            Act::Ping => self.outputs.push_back(Output::Send(b"\r\n\r\n".to_vec())),
+            Act::Ping => self.output(Output::Send(b"\r\n\r\n".to_vec())),
             Act::Ask => self.send_probe(),
             Act::Fail => self.give_up("no answer to a keep-alive", now),
         }
@@ -347,7 +347,7 @@ impl Agent {
 
     /// Closes the connection, to open another.
     fn give_up(&mut self, reason: &str, now: Instant) {
-        self.outputs.push_back(Output::Close);
+        self.output(Output::Close);
         let failure = self.link.handle_disconnected(0, reason, &mut self.random, now);
         self.lose(failure, now);
     }
@@ -446,7 +446,7 @@ impl Agent {
         }
         self.end_fetches(&failure);
         if self.link.has_socket() {
-            self.outputs.push_back(Output::Close);
+            self.output(Output::Close);
         }
         self.link.close();
         self.closing = None;
@@ -494,7 +494,11 @@ impl Agent {
     }
 
     fn tell(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
+        self.output(Output::Event(event));
+    }
+
+    fn output(&mut self, output: Output) {
+        self.outputs.push(Some(output));
     }
 
     /// Whether each message is told as [`Event::Trace`] from now on.
@@ -551,7 +555,13 @@ impl Agent {
 
     /// The next thing to do, in order. Call until `None` after each mutation.
     pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.get_mut(self.polled).and_then(Option::take);
+        self.polled += 1;
+        if output.is_none() {
+            self.outputs.clear();
+            self.polled = 0;
+        }
+        output
     }
 
     /// When [`Self::handle_timeout`] is due, and why.

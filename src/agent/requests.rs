@@ -37,7 +37,7 @@ impl Owner {
     }
 }
 
-/// A request in an open transaction.
+/// A request in an open transaction. Boxed wherever it is kept or handed on: moving it costs a page more.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) owner: Owner,
@@ -51,7 +51,7 @@ pub(super) struct Parked {
     pub(super) realm: String,
     /// The answer that the server has refused.
     pub(super) refused: Option<(String, Secret)>,
-    pub(super) jobs: Vec<(Job, Message)>,
+    pub(super) jobs: Vec<(Box<Job>, Message)>,
 }
 
 impl Agent {
@@ -134,7 +134,7 @@ impl Agent {
         }
         let token = self.random.token();
         let mut sent = request.clone();
-        self.transactions.start(&mut sent, &token, Job { owner, request, attempt }, now);
+        self.transactions.start(&mut sent, &token, Box::new(Job { owner, request, attempt }), now);
         self.post(&sent);
     }
 
@@ -148,15 +148,15 @@ impl Agent {
 
     fn post(&mut self, message: &Message) {
         self.trace(Direction::Sent, message);
-        self.outputs.push_back(Output::Send(message.to_bytes()));
+        self.output(Output::Send(message.to_bytes()));
     }
 
     /// A final response came.
-    pub(super) fn handle_final(&mut self, mut job: Job, response: &Message, now: Instant) {
+    pub(super) fn handle_final(&mut self, mut job: Box<Job>, response: &Message, now: Instant) {
         self.session.changed = true;
         match response.status() {
             Some(401 | 407) if !self.is_outdated(&job) => match self.judge(&mut job, response, now) {
-                Verdict::Retry => self.retry(job, now),
+                Verdict::Retry => self.retry(*job, now),
                 Verdict::Ask { challenge, algorithms, refused } => {
                     self.park(job, response, challenge, algorithms, refused, now);
                 }
@@ -210,7 +210,7 @@ impl Agent {
     /// Asks the application, once for all requests that want the same realm.
     fn park(
         &mut self,
-        job: Job,
+        mut job: Box<Job>,
         response: &Message,
         challenge: Box<Challenge>,
         algorithms: Vec<&'static str>,
@@ -223,7 +223,8 @@ impl Agent {
             }
             self.subscriptions.settle(id);
         }
-        let waiting = (Job { attempt: job.attempt.anew(), ..job }, response.clone());
+        job.attempt = job.attempt.anew();
+        let waiting = (job, response.clone());
         if let Some(parked) = self.parked.iter_mut().find(|parked| parked.realm == challenge.realm) {
             parked.jobs.push(waiting);
             return;
@@ -240,19 +241,26 @@ impl Agent {
     }
 
     /// Hands a final response that is not to be answered to its owner. `code` says what a 401 or 407 means.
-    pub(super) fn refuse(&mut self, job: Job, response: &Message, code: Option<FailureCode>, now: Instant) {
+    #[allow(clippy::boxed_local)]
+    pub(super) fn refuse(
+        &mut self,
+        job: Box<Job>,
+        response: &Message,
+        code: Option<FailureCode>,
+        now: Instant,
+    ) {
         match job.owner {
             Owner::Publication => {
                 let (request, random) = (&job.request, &mut self.random);
                 let update = self.publication.publisher.handle_response(request, response, random, now);
-                self.handle_publication(job, update, Some(response), code, now);
+                self.handle_publication(*job, update, Some(response), code, now);
             }
             Owner::Registration => self.handle_registration(Some(response), code, now),
             Owner::Subscription(id) => {
                 let Some(subscription) = self.subscriptions.get_mut(id) else { return };
                 let (request, random) = (&job.request, &mut self.random);
                 let update = subscription.subscriber.handle_response(request, response, random, now);
-                self.handle_subscription(id, job, update, Some(response), code, now);
+                self.handle_subscription(id, *job, update, Some(response), code, now);
             }
             Owner::Letter => self.session.settle(&job.request),
             #[cfg(feature = "full")]
@@ -261,17 +269,18 @@ impl Agent {
     }
 
     /// Timer F fired.
-    pub(super) fn handle_no_answer(&mut self, job: Job, now: Instant) {
+    #[allow(clippy::boxed_local)]
+    pub(super) fn handle_no_answer(&mut self, job: Box<Job>, now: Instant) {
         match job.owner {
             Owner::Publication => {
                 let update = self.publication.publisher.handle_no_answer(&mut self.random, now);
-                self.handle_publication(job, update, None, None, now);
+                self.handle_publication(*job, update, None, None, now);
             }
             Owner::Registration => self.handle_registration(None, None, now),
             Owner::Subscription(id) => {
                 let Some(subscription) = self.subscriptions.get_mut(id) else { return };
                 let update = subscription.subscriber.handle_no_answer(&job.request, &mut self.random, now);
-                self.handle_subscription(id, job, update, None, None, now);
+                self.handle_subscription(id, *job, update, None, None, now);
             }
             Owner::Letter => self.session.settle(&job.request),
             #[cfg(feature = "full")]
@@ -280,8 +289,8 @@ impl Agent {
     }
 
     /// The connection was lost before an answer came.
-    #[cfg_attr(not(feature = "full"), allow(clippy::unused_self, clippy::needless_pass_by_value))]
-    pub(super) fn handle_lost(&mut self, job: Job) {
+    #[cfg_attr(not(feature = "full"), allow(clippy::unused_self))]
+    pub(super) fn handle_lost(&mut self, job: &Job) {
         match job.owner {
             #[cfg(feature = "full")]
             Owner::Watcher(package, id) => self.lose_notify(package, id, &job.request, &job.attempt),

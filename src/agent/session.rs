@@ -137,7 +137,7 @@ impl Agent {
         }
         self.save(now);
         if self.link.has_socket() {
-            self.outputs.push_back(Output::Close);
+            self.output(Output::Close);
             let failure = self.link.handle_disconnected(0, "", &mut self.random, now);
             self.lose(failure, now);
         }
