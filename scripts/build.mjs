@@ -67,9 +67,21 @@ function shorten(module, glue) {
   ]);
   const { imports, exports } = JSON.parse(printed);
   let text = readFileSync(glue, "utf8").replace('"./sip_presence_bg.js": import0', "a: import0");
-  for (const [, name, short] of imports) text = text.replace(`\n        ${name}: `, `\n        ${short}: `);
+  for (const [, name, short] of imports) {
+    text = text.replace(`\n        ${name}: `, `\n        ${short}: `)
+      .replace(`\nexport function ${name}(`, `\nexport function ${short}(`);
+  }
   for (const [name, short] of exports) text = text.replace(new RegExp(`\\bwasm\\.${name}\\b`, "g"), () => `wasm.${short}`);
   writeFileSync(glue, text);
+}
+
+/** The glue of a page starts what `src/js/load.ts` has loaded: the loader of wasm-bindgen takes more than ours. */
+function addStart(folder) {
+  const glue = join(folder, "sip_presence_bg.js");
+  const start = "export function start(exports) {\n    __wbg_set_wasm(exports);\n    wasm.__wbindgen_start();\n}\n";
+  writeFileSync(glue, readFileSync(glue, "utf8") + start);
+  const types = 'export * from "./sip_presence.js";\nexport function start(exports: WebAssembly.Exports): void;\n';
+  writeFileSync(join(folder, "sip_presence_bg.d.ts"), types);
 }
 
 /**
@@ -100,17 +112,18 @@ function withoutPanicTexts() {
   return { env: {}, flags: [], args: [] };
 }
 
-async function wasm(name, target, features, { env, flags, args } = { env: {}, flags: [], args: [] }) {
+async function wasm(name, target, kind, features, { env, flags, args } = { env: {}, flags: [], args: [] }) {
   const inputs = files("Cargo.toml", "Cargo.lock", ".cargo", "scripts/build.mjs", "src")
     .filter((file) => !file.includes(join("src", "js")));
   await build(name, inputs, () => {
     const folder = manifest(name);
     const out = join(pkg, "wasm", name);
     run("wasm-pack", [
-      "build", "--release", "--target", "web", "--no-pack", "--no-gitignore", "--mode", "no-install",
+      "build", "--release", "--target", kind, "--no-pack", "--no-gitignore", "--mode", "no-install",
       "--out-dir", out, "--out-name", "sip_presence", folder, "--locked", ...args, ...features,
     ], { env: { ...env, CARGO_TARGET_DIR: join(root, "target"), CARGO_ENCODED_RUSTFLAGS: [...rustflags(), ...flags].join("\x1f") } });
-    shorten(join(out, "sip_presence_bg.wasm"), join(out, "sip_presence.js"));
+    if (kind === "bundler") addStart(out);
+    shorten(join(out, "sip_presence_bg.wasm"), join(out, kind === "bundler" ? "sip_presence_bg.js" : "sip_presence.js"));
   });
   copyFileSync(join(pkg, "wasm", name, "sip_presence_bg.wasm"), join(pkg, target));
   writeFileSync(join(pkg, `${target}.d.ts`), "declare const module: Uint8Array;\nexport default module;\n");
@@ -177,9 +190,9 @@ ensurePackages();
 ensureBuildTools();
 mkdirSync(pkg, { recursive: true });
 const lean = withoutPanicTexts();
-await wasm("page", "sip-presence.wasm", [], lean);
-await wasm("full", "sip-presence-full.wasm", ["--features", "full"], lean);
-await wasm("server", "sip-presence-server.wasm", ["--no-default-features", "--features", "server"]);
+await wasm("page", "sip-presence.wasm", "bundler", [], lean);
+await wasm("full", "sip-presence-full.wasm", "bundler", ["--features", "full"], lean);
+await wasm("server", "sip-presence-server.wasm", "web", ["--no-default-features", "--features", "server"]);
 const modules = files("pkg/wasm").filter((file) => /\.(js|wasm)$/.test(file));
 const scripts = files("package.json", "tsconfig.json", "scripts/build.mjs", "src/js");
 await build("javascript", [...modules, ...scripts], async () => {

@@ -2,7 +2,7 @@
  * The page as presence agent: asks the application what a watcher gets, keeps policies, tells who watches; and policies
  * at an XCAP server. Only the full module has it (`full.ts`, `inline.ts`).
  */
-import { canonicalAddress } from "../../pkg/wasm/full/sip_presence.js";
+import { canonicalAddress } from "../../pkg/wasm/full/sip_presence_bg.js";
 import type { Attach } from "./core.js";
 import { audienceFailure, localFailure, PresenceError } from "./failure.js";
 import { Record } from "./record.js";

@@ -1,5 +1,5 @@
 /** The entry of browsers: the module is `sip-presence.wasm` beside this file, or the full one where an option needs it. */
-import init, { Core } from "../../pkg/wasm/page/sip_presence.js";
+import * as glue from "../../pkg/wasm/page/sip_presence_bg.js";
 import { PresenceAgent } from "./agent.js";
 import type { Load } from "./core.js";
 import { loader } from "./load.js";
@@ -9,7 +9,7 @@ import type { Agent, AgentOptions } from "./types.js";
 export { PresenceError } from "./failure.js";
 export type * from "./types.js";
 
-const load = loader({ init, Core }, () => new URL("./sip-presence.wasm", import.meta.url));
+const load = loader(glue, () => new URL("./sip-presence.wasm", import.meta.url));
 const loadFull: Load = async (source) => (await import("./full.js")).load(source);
 
 /**

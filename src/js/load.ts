@@ -1,23 +1,41 @@
 /** Loads a wasm module, once for all agents of a page. */
 import type { Attach, CoreConstructor, Load, Module } from "./core.js";
 
-/** What wasm-bindgen made: a function that starts the module, and its class. */
+/** What wasm-bindgen made: the functions that the module imports, and its class. */
 export interface Glue {
-  readonly init: (input: { module_or_path: BufferSource }) => Promise<unknown>;
+  start(exports: WebAssembly.Exports): void;
   readonly Core: unknown;
 }
 
+/** An instance of the module from where it is: bytes, a compiled module, a response, or an address. */
+async function instantiate(source: unknown, imports: WebAssembly.Imports): Promise<WebAssembly.Instance> {
+  let given = await source;
+  if (typeof given === "string" || given instanceof URL || given instanceof Request) given = await fetch(given);
+  if (given instanceof Response) {
+    if (!given.ok) throw new Error(`failed to fetch Wasm: ${given.status} ${given.statusText} fetching '${given.url}'`);
+    if (given.headers.get("Content-Type") === "application/wasm") {
+      return (await WebAssembly.instantiateStreaming(given, imports)).instance;
+    }
+    console.warn("sip-presence: a server that serves Wasm as application/wasm lets it start sooner");
+    given = await given.arrayBuffer();
+  }
+  const made: object = await WebAssembly.instantiate(given as BufferSource, imports);
+  return "instance" in made ? made.instance as WebAssembly.Instance : made as WebAssembly.Instance;
+}
+
 /** A loader that takes the module from `otherwise()` where the application names no source. */
-export function loader({ init, Core }: Glue, otherwise: () => unknown, attach?: Attach): Load {
+export function loader(glue: Glue, otherwise: () => unknown, attach?: Attach): Load {
   let loading: Promise<Module> | undefined;
   return (source) => {
-    loading ??= init({ module_or_path: (source ?? otherwise()) as BufferSource }).then(
-      () => ({ Core: Core as CoreConstructor, attach }),
-      (error: unknown) => {
-        loading = undefined;
-        throw error;
+    loading ??= instantiate(source ?? otherwise(), { a: glue as never }).then(
+      ({ exports }) => {
+        glue.start(exports);
+        return { Core: glue.Core as CoreConstructor, attach };
       },
-    );
+    ).catch((error: unknown) => {
+      loading = undefined;
+      throw error;
+    });
     return loading;
   };
 }

@@ -8,7 +8,7 @@
  *       └──> PUT If-None-Match: *         └──> GET
  * ```
  */
-import { answerChallenge, editRules, readChallenge } from "../../pkg/wasm/full/sip_presence.js";
+import { answerChallenge, editRules, readChallenge } from "../../pkg/wasm/full/sip_presence_bg.js";
 import { localFailure, PresenceError } from "./failure.js";
 import type { ChallengeInfo, Failure, FailureCode, FailureSource, Policy } from "./types.js";
 
