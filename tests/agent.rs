@@ -7,7 +7,7 @@ mod common;
 use common::page::notification;
 use common::{Page, pidf};
 use sip_presence::agent::{
-    ChallengeId, ConnectionState, Credentials, Direction, Event, Failure, FailureCode, Watching,
+    ChallengeId, ConnectionState, Credentials, Direction, Event, FailureCode, Watching,
 };
 use sip_presence::presence::{PublishedState, Status};
 use sip_presence::sip::auth::{Algorithm, Protected, Secret};
@@ -238,8 +238,8 @@ fn a_closed_agent_tells_only_its_answers() {
     ];
     page.seconds(1000);
     let answers = page.events.iter().map(|event| match event {
-        Event::Published { request, result: Err(Failure { code, .. }) }
-        | Event::Fetched { request, result: Err(Failure { code, .. }) } => (*request, *code),
+        Event::Published { request, result: Err(failure) }
+        | Event::Fetched { request, result: Err(failure) } => (*request, failure.code),
         other => panic!("{other:?}"),
     });
     assert_eq!(answers.collect::<Vec<_>>(), asked.map(|request| (request, FailureCode::Closed)));

@@ -77,7 +77,7 @@ fn next_options(page: &mut Page, seconds: u64) -> Message {
 }
 
 /// Why the connection was given up; `None` while it stands.
-fn end(page: &Page) -> Option<Failure> {
+fn end(page: &Page) -> Option<Box<Failure>> {
     page.events.iter().find_map(|event| match event {
         Event::Connection(ConnectionState::Reconnecting { reason, .. }) => Some(reason.clone()),
         _ => None,

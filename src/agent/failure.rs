@@ -21,8 +21,8 @@ pub struct Failure {
 impl Failure {
     /// A failure without details.
     #[must_use]
-    pub const fn new(code: FailureCode) -> Self {
-        Self { code, status: None, reason: None, retry_at: None, uri: None }
+    pub fn new(code: FailureCode) -> Box<Self> {
+        Box::new(Self { code, status: None, reason: None, retry_at: None, uri: None })
     }
 }
 

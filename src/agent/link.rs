@@ -100,7 +100,7 @@ impl Link {
         reason: &str,
         random: &mut Random,
         now: Instant,
-    ) -> Failure {
+    ) -> Box<Failure> {
         let kind = match self.state {
             State::Connecting { .. } => FailureCode::ConnectionFailed,
             State::Online | State::Waiting { .. } | State::Closed => FailureCode::ConnectionLost,
@@ -116,7 +116,7 @@ impl Link {
         reason: &str,
         random: &mut Random,
         now: Instant,
-    ) -> Failure {
+    ) -> Box<Failure> {
         // What the server closes for on purpose would only happen again (RFC 6455 §7.4).
         let refused = matches!(code, 1002 | 1003 | 1007..=1010 | 4000..=4999);
         // A server that closes what it has opened, and says nothing in between, is as good as none.

@@ -242,7 +242,7 @@ impl Agent {
     }
 
     /// The subscription to a list has ended: if that is for good it is a failure. `true` if the members go on alone.
-    pub(super) fn lose_list(&mut self, id: WatchId, end: &End, failure: &mut Option<Failure>) -> bool {
+    pub(super) fn lose_list(&mut self, id: WatchId, end: &End, failure: &mut Option<Box<Failure>>) -> bool {
         if end.retry_at.is_some() || self.list(id).is_none() {
             return false;
         }
@@ -271,7 +271,7 @@ impl Agent {
             // It would refuse the next one too.
             self.config.list_server = None;
             failure.code = FailureCode::NoList;
-            self.tell(Event::Error(failure.clone()));
+            self.tell(Event::Error(Box::new(failure.clone())));
             for member in self.members(id) {
                 self.go_alone(member);
             }

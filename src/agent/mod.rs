@@ -230,7 +230,7 @@ impl Agent {
     }
 
     /// Everything that hung on the connection hears of its loss.
-    fn lose(&mut self, failure: Failure, now: Instant) {
+    fn lose(&mut self, failure: Box<Failure>, now: Instant) {
         // The questions stay open: what is answered to them serves the requests over the next connection.
         for parked in &mut self.parked {
             parked.jobs.clear();
@@ -387,7 +387,8 @@ impl Agent {
     fn tell_pause(&mut self) {
         let publisher = &self.publication.publisher;
         if let Some(at) = publisher.pause().filter(|_| !publisher.is_settled()) {
-            let failure = Failure { retry_at: Some(at), ..Failure::new(FailureCode::Unavailable) };
+            let mut failure = Failure::new(FailureCode::Unavailable);
+            failure.retry_at = Some(at);
             for request in self.publication.settle_all() {
                 self.tell(Event::Published { request, result: Err(failure.clone()) });
             }

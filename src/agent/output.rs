@@ -59,7 +59,7 @@ pub enum Event {
     /// The connection changed.
     Connection(ConnectionState),
     /// Something failed that no request waits for.
-    Error(Failure),
+    Error(Box<Failure>),
     /// A message was sent or received.
     Trace {
         /// Which way.
@@ -74,14 +74,14 @@ pub enum Event {
         /// The request.
         request: RequestId,
         /// How it ended.
-        result: Result<(), Failure>,
+        result: Result<(), Box<Failure>>,
     },
     /// A fetch ended.
     Fetched {
         /// The request.
         request: RequestId,
         /// What was learnt, or why nothing.
-        result: Result<Rc<View>, Failure>,
+        result: Result<Rc<View>, Box<Failure>>,
     },
     /// Somebody wants to watch, and nothing is said about them. Answer with `Agent::answer_question` before anything
     /// else happens, or the watcher is told that it is pending.
@@ -138,10 +138,10 @@ pub enum ConnectionState {
     Reconnecting {
         attempt: u32,
         retry_at: Instant,
-        reason: Failure,
+        reason: Box<Failure>,
     },
     Closed {
-        reason: Option<Failure>,
+        reason: Option<Box<Failure>>,
     },
 }
 

@@ -390,7 +390,7 @@ pub(super) const fn refusal(status: u16) -> FailureCode {
 }
 
 /// A failure with what the response says of it.
-pub(super) fn describe(code: FailureCode, response: Option<&Message>) -> Failure {
+pub(super) fn describe(code: FailureCode, response: Option<&Message>) -> Box<Failure> {
     let mut failure = Failure::new(code);
     if let Some(crate::sip::StartLine::Response { status, reason }) = response.map(|response| &response.start)
     {

@@ -109,7 +109,7 @@ impl Agent {
         watch.stand(Watching::Terminated, Some(code.as_str().to_owned()), None);
         let mut failure = Failure::new(code);
         failure.uri = Some(watch.view.uri.clone());
-        watch.failure = Some(Rc::new(failure.clone()));
+        watch.failure = Some(Rc::from(failure.clone()));
         if code != FailureCode::Closed {
             self.tell(Event::Error(failure));
         }
@@ -431,13 +431,13 @@ impl Agent {
     }
 
     /// A watch has ended. For a notifier to say so is its right, and to expire the way of time: these are no errors.
-    pub(super) fn fail_watch(&mut self, id: WatchId, mut failure: Failure, by_notifier: bool) {
+    pub(super) fn fail_watch(&mut self, id: WatchId, mut failure: Box<Failure>, by_notifier: bool) {
         let Some(watch) = self.watches.all.get_mut(&id) else { return };
         failure.uri = Some(watch.view.uri.clone());
         let reason =
             if by_notifier { failure.reason.clone() } else { Some(failure.code.as_str().to_owned()) };
         watch.stand(Watching::Terminated, reason, failure.retry_at);
-        watch.failure = Some(Rc::new(failure.clone()));
+        watch.failure = Some(Rc::from(failure.clone()));
         if !by_notifier && failure.code != FailureCode::Expired {
             self.tell(Event::Error(failure));
         }
@@ -561,7 +561,7 @@ impl Agent {
             let Some(Role::Fetch(request, uri)) = self.subscriptions.get(id).map(|s| s.role.clone()) else {
                 continue;
             };
-            let mut failure = failure.clone();
+            let mut failure = Box::new(failure.clone());
             failure.uri = Some(uri);
             self.tell(Event::Fetched { request, result: Err(failure) });
             subscription_departs(&mut self.subscriptions, id);
@@ -569,7 +569,7 @@ impl Agent {
     }
 }
 
-fn bad_document(error: &DocumentError, uri: Option<String>) -> Failure {
+fn bad_document(error: &DocumentError, uri: Option<String>) -> Box<Failure> {
     let mut failure = Failure::new(FailureCode::BadDocument);
     failure.uri = uri;
     failure.reason = Some(error.text());
@@ -577,7 +577,7 @@ fn bad_document(error: &DocumentError, uri: Option<String>) -> Failure {
 }
 
 /// Why a subscription ended, or a refresh of it failed; `None` for who has left. `code` says what a 401 or 407 means.
-fn failure(end: &End, response: Option<&Message>, code: Option<FailureCode>) -> Option<Failure> {
+fn failure(end: &End, response: Option<&Message>, code: Option<FailureCode>) -> Option<Box<Failure>> {
     let code = code.or(match end.why {
         Why::Refused(status) => Some(refusal(status)),
         Why::NoAnswer => Some(FailureCode::Timeout),

@@ -286,11 +286,11 @@ impl Shell {
                 (Kind::Trace, u32::from(direction == Direction::Received))
             }
             Event::Published { request, result } => {
-                record.result(result.err().as_ref());
+                record.result(result.err().as_deref());
                 (Kind::Settled, request.0)
             }
             Event::Fetched { request, result } => {
-                record.result(result.as_ref().err());
+                record.result(result.as_ref().err().map(|failure| &**failure));
                 if let Ok(view) = &result {
                     record.view(view);
                 }

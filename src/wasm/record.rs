@@ -268,7 +268,7 @@ impl Record {
         self.word(word);
         self.word(attempt);
         self.instant(retry_at);
-        self.result(reason);
+        self.result(reason.map(|reason| &**reason));
     }
 
     pub(super) fn challenge(&mut self, challenged: &Challenged) {

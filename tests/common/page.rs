@@ -252,7 +252,7 @@ impl Page {
                 | Event::Published { result: Err(failure), .. }
                 | Event::Fetched { result: Err(failure), .. }
                 | Event::Connection(ConnectionState::Reconnecting { reason: failure, .. }) => {
-                    Some(failure.clone())
+                    Some(failure.as_ref().clone())
                 }
                 _ => None,
             })

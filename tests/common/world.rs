@@ -459,7 +459,7 @@ impl World {
     }
 
     /// How a publication ended; `None` if it has not.
-    pub fn published(&self, seat: usize, id: RequestId) -> Option<Result<(), agent::Failure>> {
+    pub fn published(&self, seat: usize, id: RequestId) -> Option<Result<(), Box<agent::Failure>>> {
         self.seats[seat].events.iter().find_map(|event| match event {
             Event::Published { request, result } if *request == id => Some(result.clone()),
             _ => None,
