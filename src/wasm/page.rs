@@ -148,13 +148,15 @@ impl Core {
     /// Tells the agent what the page wants: see [`verb`]. The text has been written, and has `length` bytes. What is
     /// returned is the number of a watch or of a request, 0 if an address cannot be read.
     pub fn tell(&self, verb: u32, number: u32, length: u32) -> u32 {
+        // It goes last: a socket of the application's own may call back from there.
+        let _closed = if verb == verb::CLOSED { self.0.socket.take() } else { None };
+        if verb == verb::FIRED {
+            self.0.timer.handle_fired();
+        }
         let input = self.0.input.borrow();
         let text = input.text(length as usize);
-        match verb {
-            verb::EXPLAIN => self.0.explain(WatchId(number), text),
-            verb::CLOSED => drop(self.0.socket.replace(None)),
-            verb::FIRED => self.0.timer.handle_fired(),
-            _ => {}
+        if verb == verb::EXPLAIN {
+            self.0.explain(WatchId(number), text);
         }
         self.0.tell(|agent, now| {
             match verb {
