@@ -82,7 +82,7 @@ test("the functions that call across", () => {
   /** The names that wasm-bindgen gives: those of the functions after an attribute, or what `js_name` says. */
   const named = (text, pattern) => [...text.matchAll(pattern)].map(([, name, rust]) => name ?? camel(rust));
   const host = ["src/wasm/page.rs", "src/wasm/audience.rs"]
-    .flatMap((file) => named(part(file, 'extern "C" {', "\n}"), /#\[wasm_bindgen\(method(?:, js_name = (\w+))?\)\]\n    fn (\w+)/g)).sort();
+    .flatMap((file) => named(part(file, 'extern "C" {', "\n}"), /#\[wasm_bindgen\(method(?:, js_name = (\w+))?\)\]\n    (?:pub\(super\) )?fn (\w+)/g)).sort();
   same(host, members("src/js/core.ts", "export interface CoreHost {").sort(), "CoreHost", 5);
   const exported = ["src/wasm/page.rs", "src/wasm/audience.rs"]
     .flatMap((file) => named(part(file, "\nimpl Core {", "\n}"), /(?:js_name = (\w+)\)\]\n)? {4}pub fn (\w+)/g)).filter((name) => name !== "new");

@@ -57,16 +57,13 @@ export function toFields(value: CoreCredentials | CoreOptions | CorePublication)
     [given ?? []].flat().map((item) => `${name}=${String(item).replaceAll("\0", "")}`)).join("\0");
 }
 
-/** The kinds of events, in the order of `src/wasm/page.rs`. */
+/**
+ * The kinds of events, in the order of `src/wasm/page.rs`. `Challenged` is answered with {@link Verb.Credentials} and the same
+ * number. `Timer`: {@link Verb.Fired} is to be told after so many milliseconds, and not when it was to be told before.
+ * `Explained`: status, rule and element id; the last document if there is one, then what was wrong in it; or nothing.
+ */
 export const enum Kind {
-  State, Connection, Error, Trace, Settled, Fetched, Closed, Member, Session,
-  /** To be answered with {@link Verb.Credentials} and the same number. */
-  Challenged,
-  /** {@link Verb.Fired} is to be told after so many milliseconds, and not when it was to be told before. */
-  Timer,
-  /** Status, rule and element id; the last document if there is one, then what was wrong in it. Nothing where nothing is known. */
-  Explained,
-  Watchers,
+  State, Connection, Error, Trace, Settled, Fetched, Closed, Member, Session, Challenged, Timer, Explained, Watchers,
 }
 
 /** What is watched, in the order of `src/wasm/page.rs`. */
@@ -87,10 +84,7 @@ export interface CoreHost {
 
 /** What a core is told, with the numbers of `src/wasm/page.rs`, which says what goes with each. */
 export const enum Verb {
-  Watch, Start, Recall, Unwatch, Fetch, Publish, Unpublish, Wake, Restore, Suspend, Trace, Close, Opened, Closed, Fired,
-  /** Fields of {@link CoreCredentials}, or none. */
-  Credentials,
-  /** {@link Kind.Explained} is told at once of a watch, or of this member of a list. */
+  Watch, Start, Recall, Unwatch, Fetch, Publish, Unpublish, Wake, Restore, Suspend, Trace, Close, Opened, Closed, Fired, Credentials,
   Explain,
 }
 
