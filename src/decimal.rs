@@ -9,7 +9,7 @@ pub(crate) fn decimal(mut number: u64) -> String {
         digits[start] = b'0' + (number % 10) as u8;
         number /= 10;
         if number == 0 {
-            return digits[start..].iter().map(|digit| char::from(*digit)).collect();
+            return core::str::from_utf8(&digits[start..]).unwrap_or_default().to_owned();
         }
     }
 }

@@ -20,11 +20,10 @@ impl Random {
     }
 
     fn block(&mut self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update(self.seed);
-        hash.update(self.counter.to_be_bytes());
+        let mut input = self.seed.to_vec();
+        input.extend_from_slice(&self.counter.to_be_bytes());
         self.counter += 1;
-        hash.finalize().into()
+        Sha256::digest(input.as_slice()).into()
     }
 
     /// An identifier of 20 letters and digits, 100 bits: a SIP token, and an XML name as it starts with a letter.

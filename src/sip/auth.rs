@@ -31,8 +31,8 @@ impl Algorithm {
             Some((name, suffix)) if suffix.eq_ignore_ascii_case("-sess") => (name, true),
             Some(_) | None => (token, false),
         };
-        let known = [Self::Md5, Self::Sha256, Self::Sha512_256];
-        known.into_iter().find(|a| name.eq_ignore_ascii_case(a.as_str())).map(|a| (a, session))
+        let known = &[Self::Md5, Self::Sha256, Self::Sha512_256];
+        known.iter().find(|a| name.eq_ignore_ascii_case(a.as_str())).map(|a| (*a, session))
     }
 
     /// `MD5`, `SHA-256` or `SHA-512-256`.
@@ -56,9 +56,15 @@ impl Algorithm {
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+/// Two lower-case digits for each byte.
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        for digit in &[byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(*digit), 16).unwrap_or('0'));
+        }
+    }
+    text
 }
 
 /// Quality of protection.
@@ -74,7 +80,8 @@ impl Qop {
     /// The option that `token` names, in any case.
     #[must_use]
     pub fn from_token(token: &str) -> Option<Self> {
-        [Self::Auth, Self::AuthInt].into_iter().find(|qop| token.eq_ignore_ascii_case(qop.as_str()))
+        let known = &[Self::Auth, Self::AuthInt];
+        known.iter().find(|qop| token.eq_ignore_ascii_case(qop.as_str())).copied()
     }
 
     /// The token on the wire.
@@ -194,7 +201,7 @@ impl DigestCredentials {
         }
         let (algorithm, session) = Algorithm::from_token(challenge.algorithm.as_deref())?;
         let ha1 = secret.ha1(algorithm, username, &challenge.realm)?;
-        let qop = [Qop::Auth, Qop::AuthInt].into_iter().find(|qop| challenge.qop.contains(qop));
+        let qop = [Qop::Auth, Qop::AuthInt].iter().find(|qop| challenge.qop.contains(qop)).copied();
         let username = if challenge.userhash {
             algorithm.hash(join(&[username, &challenge.realm]).as_bytes())
         } else {

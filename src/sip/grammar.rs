@@ -5,14 +5,13 @@
 
 use super::{Known, Params, ParseError};
 use crate::decimal::number;
-use crate::pieces::{cut, holds};
+use crate::pieces::cut;
 use nom::branch::alt;
 use nom::bytes::complete::tag;
 use nom::character::complete::char;
 use nom::combinator::{opt, recognize};
 use nom::sequence::{delimited, preceded};
 use nom::{IResult, Parser};
-use std::borrow::Cow;
 
 /// What a rule gives: the rest of the input and the value. The error carries nothing: callers name the header.
 pub(crate) type Parsed<'a, T> = IResult<&'a str, T, ()>;
@@ -240,7 +239,7 @@ pub(crate) fn list(input: &str) -> Vec<&str> {
 /// ```abnf
 /// auth-param *(COMMA auth-param)   ; auth-param = token EQUAL (token / quoted-string)
 /// ```
-pub(crate) fn auth_params(input: &str) -> Vec<(&str, Cow<'_, str>)> {
+pub(crate) fn auth_params(input: &str) -> Vec<(&str, String)> {
     let mut params = Vec::new();
     for param in list(input) {
         if let Some((name, value)) = cut(param, b'=') {
@@ -271,13 +270,10 @@ pub(crate) fn sip_version(input: &str) -> Parsed<'_, ()> {
 }
 
 /// The content of a quoted string with its escapes undone; text without quotes is returned as it is.
-pub(crate) fn unquote(text: &str) -> Cow<'_, str> {
+pub(crate) fn unquote(text: &str) -> String {
     let Some(inner) = text.strip_prefix("\"").and_then(|t| t.strip_suffix("\"")) else {
-        return Cow::Borrowed(text);
+        return text.to_owned();
     };
-    if !holds(inner, b'\\') {
-        return Cow::Borrowed(inner);
-    }
     let mut plain = String::with_capacity(inner.len());
     let mut chars = inner.chars();
     while let Some(c) = chars.next() {
@@ -285,7 +281,7 @@ pub(crate) fn unquote(text: &str) -> Cow<'_, str> {
             plain.push(c);
         }
     }
-    Cow::Owned(plain)
+    plain
 }
 
 /// Appends `text` to `out` as a quoted string. Line ends cannot be written in one and become spaces.

@@ -3,6 +3,7 @@
 
 mod compare;
 
+use super::auth::hexadecimal;
 use super::grammar::{self, MAX_PARAMS};
 use super::text::push_port;
 use super::{Params, UriError};
@@ -299,9 +300,7 @@ pub fn unescape(text: &str) -> String {
 /// Appends `%HH`, in upper case as RFC 3986 §2.1 asks.
 pub(super) fn push_escape(out: &mut String, byte: u8) {
     out.push('%');
-    for digit in [byte >> 4, byte & 15] {
-        out.push(char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase());
-    }
+    out.push_str(&hexadecimal(&[byte]).to_ascii_uppercase());
 }
 
 /// The bytes of an escaped text; the flag tells an escaped byte from one that stands for itself.

@@ -203,9 +203,11 @@ impl Documents<'_> {
         }
         // What is supported and not, is (RFC 5196 §4.1).
         if let Shape::Supported | Shape::SupportedTexts(_) = shape {
-            let all = attribute.values.clone();
-            let is_supported = |value: &Value| all.iter().any(|v| !v.excluded && v.name == value.name);
-            attribute.values.retain(|value| !value.excluded || !is_supported(value));
+            let mut supported = Vec::new();
+            for value in attribute.values.iter().filter(|value| !value.excluded) {
+                supported.push(value.name.clone());
+            }
+            attribute.values.retain(|value| !value.excluded || !supported.contains(&value.name));
         } else if attribute.values.is_empty() || name == AttributeName::DIGIUM {
             attribute.text =
                 Some(note(element)).filter(|note| shape != Shape::Timed && !note.text.is_empty());

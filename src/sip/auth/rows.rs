@@ -221,9 +221,9 @@ impl AuthenticationInfo {
                 continue;
             }
             if name.eq_ignore_ascii_case("nextnonce") {
-                info.nextnonce.get_or_insert(value.into_owned());
+                info.nextnonce.get_or_insert(value);
             } else if name.eq_ignore_ascii_case("rspauth") {
-                info.rspauth.get_or_insert(value.into_owned());
+                info.rspauth.get_or_insert(value);
             }
         }
         info
@@ -236,7 +236,7 @@ fn values<const N: usize>(text: &str, names: [&str; N]) -> [Option<String>; N] {
     for (name, value) in auth_params(text) {
         let named = names.iter().zip(&mut values).find(|(known, _)| name.eq_ignore_ascii_case(known));
         if let Some((_, slot)) = named {
-            slot.get_or_insert(value.into_owned());
+            slot.get_or_insert(value);
         }
     }
     values

@@ -30,7 +30,7 @@ impl EventType {
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let (rest, package) = token(grammar::trim(text)).map_err(|_| ParseError::Header(Known::Event))?;
         let params = grammar::params(rest, Known::Event)?;
-        let id = params.value("id").filter(|id| !id.is_empty()).map(|id| unquote(id).into_owned());
+        let id = params.value("id").filter(|id| !id.is_empty()).map(unquote);
         Ok(Self { package: package.to_owned(), id })
     }
 

@@ -55,7 +55,7 @@ impl NameAddr {
         };
         let uri = Uri::parse(uri).map_err(|_| fault)?;
         let display = grammar::trim(display);
-        let display = (!display.is_empty()).then(|| unquote(display).into_owned());
+        let display = (!display.is_empty()).then(|| unquote(display));
         Ok(Self { display, uri, params: grammar::params(rest, name)? })
     }
 
