@@ -322,7 +322,10 @@ impl Message {
     /// # Errors
     /// As [`Self::via`].
     pub fn content_type(&self) -> Result<Option<MediaType>, ParseError> {
-        self.single(Known::ContentType)?.map(MediaType::parse).transpose()
+        match self.single(Known::ContentType)? {
+            Some(text) => Ok(Some(MediaType::parse(text)?)),
+            None => Ok(None),
+        }
     }
 
     /// Whether the Accept header takes `essence`; without the header, whether it is `default`. The range that names

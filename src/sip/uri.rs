@@ -310,9 +310,8 @@ impl Iterator for Unescaped<'_> {
     type Item = (u8, bool);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
         if let [b'%', high, low, rest @ ..] = self.0
-            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+            && let (Some(high), Some(low)) = (hexadecimal_digit(*high), hexadecimal_digit(*low))
         {
             self.0 = rest;
             return Some((high << 4 | low, true));
@@ -321,6 +320,10 @@ impl Iterator for Unescaped<'_> {
         self.0 = rest;
         Some((*first, false))
     }
+}
+
+fn hexadecimal_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// Whether all of `text` is of characters that `allowed` takes and of well-formed escapes.

@@ -108,7 +108,7 @@ fn digits(rest: &mut &[u8], count: usize) -> Option<u32> {
 
 /// Takes one byte off `rest` if it is one of `allowed`.
 fn skip(rest: &mut &[u8], allowed: &[u8]) -> Option<u8> {
-    let (first, after) = rest.split_first().filter(|(first, _)| allowed.contains(first))?;
+    let (first, after) = rest.split_first().filter(|(first, _)| allowed.iter().any(|byte| byte == *first))?;
     *rest = after;
     Some(*first)
 }

@@ -1,8 +1,8 @@
 //! When two URIs are the same (RFC 3261 §19.1.4, RFC 3859 §3, RFC 3966 §4).
 
-use super::{Scheme, Unescaped, Uri};
+use super::{Scheme, Unescaped, Uri, hexadecimal_digit};
 use crate::decimal::number;
-use crate::pieces::{holds, pieces};
+use crate::pieces::{cut, holds, pieces};
 use crate::sip::Params;
 
 impl Uri {
@@ -38,7 +38,9 @@ fn same_option(a: Option<&str>, b: Option<&str>, same: fn(&str, &str) -> bool) -
 
 /// The bytes of `text` for comparison: an escape equals its character unless that is reserved.
 fn compared(text: &str) -> impl Iterator<Item = (u8, bool)> {
-    Unescaped(text.as_bytes()).map(|(byte, escaped)| (byte, escaped && b";/?:@&=+$,".contains(&byte)))
+    let is_reserved =
+        |byte| matches!(byte, b';' | b'/' | b'?' | b':' | b'@' | b'&' | b'=' | b'+' | b'$' | b',');
+    Unescaped(text.as_bytes()).map(move |(byte, escaped)| (byte, escaped && is_reserved(byte)))
 }
 
 fn same_text(a: &str, b: &str) -> bool {
@@ -57,51 +59,48 @@ fn same_host(a: &str, b: &str) -> bool {
 }
 
 /// The eight groups of an IPv6 address (RFC 4291 §2.2).
-fn ipv6_groups(text: &str) -> Option<[u16; 8]> {
-    let mut groups = [0; 8];
+fn ipv6_groups(text: &str) -> Option<Vec<u16>> {
     let Some(gap) = text.as_bytes().windows(2).position(|pair| pair == b"::") else {
-        return (push_groups(text, &mut groups)? == 8).then_some(groups);
+        return groups(text).filter(|groups| groups.len() == 8);
     };
     let (front, back) = text.split_at_checked(gap)?;
-    let back = back.strip_prefix(":")?.strip_prefix(":")?;
-    let back = back.strip_prefix(":").unwrap_or(back);
-    let mut end = [0; 8];
-    let (before, behind) = (push_groups(front, &mut groups)?, push_groups(back, &mut end)?);
+    let back = back.strip_prefix("::")?;
+    let behind = groups(back.strip_prefix(":").unwrap_or(back))?;
+    let mut all = groups(front)?;
     // "::" stands for one group or more, and an IPv4 address comes last.
-    if before + behind > 7 || holds(front, b'.') {
+    if all.len() + behind.len() > 7 || holds(front, b'.') {
         return None;
     }
-    for (group, value) in groups.iter_mut().skip(8 - behind).zip(end) {
-        *group = value;
+    while all.len() + behind.len() < 8 {
+        all.push(0);
     }
-    Some(groups)
+    all.extend(behind);
+    Some(all)
 }
 
-/// Reads groups between colons, the last two of which may be an IPv4 address, and says how many there were.
-fn push_groups(text: &str, groups: &mut [u16; 8]) -> Option<usize> {
-    let mut count = 0;
-    let mut push = |group| {
-        *groups.get_mut(count)? = group;
-        count += 1;
-        Some(())
-    };
-    if text.is_empty() {
-        return Some(0);
-    }
-    let mut parts = pieces(text, b':').peekable();
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() && holds(part, b'.') {
-            let mut bytes = pieces(part, b'.').map(ipv4_byte);
-            for _ in 0..2 {
-                push(bytes.next()?? << 8 | bytes.next()??)?;
+/// The groups between colons, the last two of which may be an IPv4 address.
+fn groups(text: &str) -> Option<Vec<u16>> {
+    let mut groups = Vec::new();
+    let mut rest = Some(text).filter(|text| !text.is_empty());
+    while let Some(text) = rest {
+        let (part, behind) = cut(text, b':').map_or((text, None), |(part, behind)| (part, Some(behind)));
+        if behind.is_none() && holds(part, b'.') {
+            let mut bytes = Vec::new();
+            for byte in pieces(part, b'.') {
+                bytes.push(ipv4_byte(byte)?);
             }
-            bytes.next().is_none().then_some(())?;
+            let [a, b, c, d] = bytes[..] else { return None };
+            groups.push(a << 8 | b);
+            groups.push(c << 8 | d);
         } else {
-            let digits = part.chars().try_fold(0, |sum, c| Some(sum << 4 | c.to_digit(16)?))?;
-            push((1..=4).contains(&part.len()).then(|| u16::try_from(digits).ok())??)?;
+            let digits = Some(part).filter(|part| (1..=4).contains(&part.len()))?.bytes();
+            groups.push(
+                digits.map(hexadecimal_digit).try_fold(0, |sum, digit| Some(sum << 4 | u16::from(digit?)))?,
+            );
         }
+        rest = behind;
     }
-    Some(count)
+    Some(groups)
 }
 
 /// `dec-octet`: 0 to 255 without leading zeros (RFC 3986 §3.2.2).
@@ -199,14 +198,15 @@ mod tests {
                             .parse::<core::net::Ipv6Addr>()
                             .ok()
                             .map(|address| address.segments());
-                        assert_eq!(ipv6_groups(&text), known, "{text}");
+                        let groups = ipv6_groups(&text);
+                        assert_eq!(groups.as_deref(), known.as_ref().map(|groups| &groups[..]), "{text}");
                         read += u32::from(known.is_some());
                     }
                 }
             }
         }
         assert_eq!(read, 919, "addresses among them");
-        assert_eq!(ipv6_groups("::"), Some([0; 8]));
+        assert_eq!(ipv6_groups("::"), Some(vec![0; 8]));
     }
 
     // 3261-19.1.4-a, 3261-19.1.4-b, 3261-19.1.4-c, 3261-19.1.4-d, 3261-19.1.4-e
