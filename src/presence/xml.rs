@@ -552,13 +552,12 @@ fn lookup<'a>(
 /// Attribute = Name [S] "=" [S] (DQUOTE *(AttValue) DQUOTE / "'" *(AttValue) "'")
 /// ```
 fn next_attribute<'a>(rest: &mut &'a str) -> Option<(&'a str, &'a str)> {
-    let (key, after) = rest.split_at(place(rest, |byte| byte == b'=')?);
+    let (key, after) = cut(rest, b'=')?;
     let key = key.trim_ascii_end();
-    let after = after.get(1..)?.trim_ascii_start();
+    let after = after.trim_ascii_start();
     let quote = after.bytes().next().filter(|byte| matches!(byte, b'"' | b'\''))?;
-    let after = after.get(1..)?;
-    let (value, after) = after.split_at(place(after, |byte| byte == quote)?);
-    *rest = after.get(1..)?.trim_ascii_start();
+    let (value, after) = cut(after.get(1..)?, quote)?;
+    *rest = after.trim_ascii_start();
     (!key.is_empty() && place(key, |byte| byte.is_ascii_whitespace()).is_none()).then_some((key, value))
 }
 
@@ -569,8 +568,5 @@ fn place(text: &str, is_it: impl Fn(u8) -> bool) -> Option<usize> {
 
 /// Prefix and local name.
 pub(super) fn split_name(name: &str) -> (&str, &str) {
-    match place(name, |byte| byte == b':') {
-        Some(at) => (name.get(..at).unwrap_or_default(), name.get(at + 1..).unwrap_or_default()),
-        None => ("", name),
-    }
+    cut(name, b':').unwrap_or(("", name))
 }

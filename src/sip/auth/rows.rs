@@ -291,7 +291,7 @@ fn is_true(value: Option<&str>) -> bool {
 fn extend_value(text: &str) -> String {
     let mut extended = String::from("UTF-8''");
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~!+".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'+') {
             extended.push(char::from(byte));
         } else {
             push_escape(&mut extended, byte);
