@@ -7,10 +7,8 @@ use super::{Known, Params, ParseError};
 use crate::decimal::number;
 use crate::pieces::cut;
 use nom::branch::alt;
-use nom::bytes::complete::tag;
-use nom::character::complete::char;
-use nom::combinator::{opt, recognize};
-use nom::sequence::{delimited, preceded};
+use nom::combinator::opt;
+use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
 /// What a rule gives: the rest of the input and the value. The error carries nothing: callers name the header.
@@ -84,8 +82,11 @@ pub(crate) fn sws(input: &str) -> Parsed<'_, &str> {
 /// ```abnf
 /// SEMI = SWS ";" SWS
 /// ```
-pub(crate) fn separator(c: char) -> impl FnMut(&str) -> Parsed<'_, char> {
-    move |input| delimited(sws, char(c), sws).parse(input)
+pub(crate) fn separator(c: &str) -> impl FnMut(&str) -> Parsed<'_, &str> {
+    move |input| {
+        let (rest, _) = sws(input)?;
+        sws(rest.strip_prefix(c).ok_or(nom::Err::Error(()))?)
+    }
 }
 
 /// Gives the text with its quotes and escapes; [`unquote`] removes them.
@@ -147,7 +148,10 @@ pub(crate) fn comment(input: &str) -> Parsed<'_, &str> {
 pub(crate) fn host(input: &str) -> Parsed<'_, &str> {
     let address = |input| span1(input, |c| c.is_ascii_hexdigit() || matches!(c, ':' | '.'));
     let name = |input| span1(input, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
-    alt((recognize((char('['), address, char(']'))), name)).parse(input)
+    let Some(rest) = input.strip_prefix("[") else { return name(input) };
+    let (rest, _) = address(rest)?;
+    let rest = rest.strip_prefix("]").ok_or(nom::Err::Error(()))?;
+    Ok((rest, input.get(..input.len() - rest.len()).unwrap_or_default()))
 }
 
 /// ```abnf
@@ -167,7 +171,7 @@ pub(crate) fn port(input: &str) -> Parsed<'_, u16> {
 /// gen-value     = token / host / quoted-string
 /// ```
 pub(crate) fn generic_param(input: &str) -> Parsed<'_, (&str, Option<&str>)> {
-    (token, opt(preceded(separator('='), alt((quoted_string, |input| Ok(span(input, is_value_char)))))))
+    (token, opt(preceded(separator("="), alt((quoted_string, |input| Ok(span(input, is_value_char)))))))
         .parse(input)
 }
 
@@ -182,7 +186,7 @@ const fn is_value_char(c: char) -> bool {
 /// ```
 pub(crate) fn params(mut input: &str, name: Known) -> Result<Params, ParseError> {
     let mut found = Vec::new();
-    while let Ok((rest, (key, value))) = preceded(separator(';'), generic_param).parse(input) {
+    while let Ok((rest, (key, value))) = preceded(separator(";"), generic_param).parse(input) {
         if found.len() == MAX_PARAMS {
             return Err(ParseError::TooMany);
         }
@@ -255,7 +259,9 @@ pub(crate) fn auth_params(input: &str) -> Vec<(&str, String)> {
 /// LAQUOT addr-spec RAQUOT
 /// ```
 pub(crate) fn bracketed(input: &str) -> Parsed<'_, &str> {
-    delimited((sws, char('<')), |input| Ok(span(input, |c| c != '>')), char('>')).parse(input)
+    let (rest, _) = sws(input)?;
+    let inside = rest.strip_prefix("<").and_then(|rest| cut(rest, b'>'));
+    inside.map(|(inside, rest)| (rest, inside)).ok_or(nom::Err::Error(()))
 }
 
 /// `SIP/2.0` in any case, with blanks around the slash.
@@ -265,8 +271,11 @@ pub(crate) fn bracketed(input: &str) -> Parsed<'_, &str> {
 /// ```
 pub(crate) fn sip_version(input: &str) -> Parsed<'_, ()> {
     let (input, name) = token(input)?;
-    let (input, _) = (separator('/'), tag("2.0")).parse(input)?;
-    if name.eq_ignore_ascii_case("SIP") { Ok((input, ())) } else { Err(nom::Err::Error(())) }
+    let (input, _) = separator("/").parse(input)?;
+    match input.strip_prefix("2.0") {
+        Some(input) if name.eq_ignore_ascii_case("SIP") => Ok((input, ())),
+        Some(_) | None => Err(nom::Err::Error(())),
+    }
 }
 
 /// The content of a quoted string with its escapes undone; text without quotes is returned as it is.

@@ -57,9 +57,9 @@ impl Via {
 /// sent-by  = host [COLON port]
 /// ```
 fn sent(input: &str) -> Parsed<'_, (&str, &str, Option<u16>)> {
-    let (input, transport) = preceded((sip_version, separator('/')), token).parse(input)?;
+    let (input, transport) = preceded((sip_version, separator("/")), token).parse(input)?;
     let (input, host) = preceded(sws, grammar::host).parse(input)?;
-    let (input, port) = opt(preceded(separator(':'), grammar::port)).parse(input)?;
+    let (input, port) = opt(preceded(separator(":"), grammar::port)).parse(input)?;
     Ok((input, (transport, host, port)))
 }
 
