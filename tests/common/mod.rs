@@ -7,6 +7,8 @@ pub mod page;
 #[cfg(feature = "full")]
 pub mod presentity;
 #[cfg(feature = "server")]
+pub mod relay;
+#[cfg(feature = "server")]
 pub mod scene;
 #[cfg(feature = "server")]
 pub mod world;

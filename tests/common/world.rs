@@ -2,6 +2,7 @@
 //! end with a restart of the server. Everything follows from the seed.
 
 use super::START;
+use super::relay::Relay;
 use sip_presence::agent::{self, Agent, Credentials, Event, RequestId, View, WatchId};
 use sip_presence::presence::{PublishedState, Status};
 use sip_presence::random::Random;
@@ -50,6 +51,8 @@ pub struct Crossing {
 pub struct World {
     pub now: Instant,
     pub server: Server,
+    /// Where it is set, it is in the place of the server.
+    pub relay: Option<Relay>,
     config: server::Config,
     pub seats: Vec<Seat>,
     wire: BTreeMap<(Instant, u64), Delivery>,
@@ -90,6 +93,7 @@ impl World {
         Self {
             now: START,
             server: Server::new(config.clone(), random.seed(), START).unwrap(),
+            relay: None,
             config,
             seats: Vec::new(),
             wire: BTreeMap::new(),
@@ -264,6 +268,9 @@ impl World {
 
     fn hang_up(&mut self, seat: usize) {
         if let Some(connection) = self.seats[seat].connection.take() {
+            if let Some(relay) = &mut self.relay {
+                relay.lose(connection);
+            }
             self.server.handle_disconnected(connection, self.now);
             self.drain_server();
         }
@@ -286,6 +293,7 @@ impl World {
     /// The server forgets everything, and all links are lost.
     pub fn restart_server(&mut self) {
         self.server = Server::new(self.config.clone(), self.random.seed(), self.now).unwrap();
+        self.relay = self.relay.take().map(|_| Relay::default());
         self.wire.clear();
         for seat in 0..self.seats.len() {
             if self.seats[seat].connection.take().is_some() {
@@ -369,10 +377,20 @@ impl World {
                 self.drain_agent(seat);
             }
             Delivery::ToServer(connection, bytes) => {
-                if !self.silent {
-                    self.server.handle_message(connection, &bytes, self.now);
-                    self.drain_server();
+                let name =
+                    self.seats.iter().find(|s| s.connection == Some(connection)).map(|s| s.name.clone());
+                if self.silent {
+                    return;
                 }
+                if let Some(relay) = &mut self.relay {
+                    if let Some((to, bytes)) = name.and_then(|name| relay.handle(connection, &name, &bytes)) {
+                        self.record(true, to, &bytes);
+                        self.post(Delivery::ToAgent(to, bytes));
+                    }
+                    return;
+                }
+                self.server.handle_message(connection, &bytes, self.now);
+                self.drain_server();
             }
             Delivery::ToAgent(connection, bytes) => {
                 if let Some(seat) = self.seats.iter().position(|s| s.connection == Some(connection)) {
@@ -408,6 +426,12 @@ impl World {
     pub fn decide(&mut self, presentity: &str, watcher: &str, decision: server::Decision) {
         self.server.set_policy(presentity, watcher, decision, self.now);
         self.drain_server();
+    }
+
+    /// The page of `seat`, a presence agent, is told what `watcher` gets.
+    pub fn set_policy(&mut self, seat: usize, watcher: &str, decision: server::Decision) {
+        self.seats[seat].agent.set_policy(&Uri::parse(&address(watcher)).unwrap(), decision, self.now);
+        self.drain_agent(seat);
     }
 
     pub fn unwatch(&mut self, seat: usize, id: WatchId) {
