@@ -67,6 +67,18 @@ fn what_cannot_be_served_is_refused_with_what_can() {
 }
 
 #[test]
+fn no_extension_is_applied_that_was_not_agreed_on() {
+    // 3261-8.2.4-a
+    for supported in ["", "eventlist, outbound, path, gruu, norefersub"] {
+        let mut scene = Presentity::new();
+        let outcome = bob_sends(&mut scene, |request| request.set(Name::Supported, supported));
+        assert_eq!((outcome.status, outcome.notifies.len()), (200, 1));
+        assert_eq!(outcome.answer.unwrap().header(&Name::Require), None);
+        assert_eq!(outcome.notifies[0].header(&Name::Require), None);
+    }
+}
+
+#[test]
 fn a_life_is_never_longer_than_what_was_asked_for() {
     // 6665-3.1.1-b 6665-3.1.1-d 6665-4.2.1.1-f 6665-4.2.1.1-d 6665-4.2.2-g 6665-4.2.2-h 3856-6.4-a
     let mut scene = Presentity::new();

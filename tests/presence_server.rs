@@ -254,6 +254,23 @@ fn who_asks_comes_before_what_is_asked() {
 }
 
 #[test]
+fn no_extension_is_applied_that_was_not_agreed_on() {
+    // 3261-8.2.4-a
+    for supported in ["", "eventlist, outbound, path, gruu, norefersub"] {
+        let mut scene = scene(36, Decision::Allow);
+        let subscribe = scene.request(Method::Subscribe, "alice");
+        let publish = scene.publish(&pidf(CAROL, "busy", "note"));
+        for (mut request, answers) in [(subscribe, 2), (publish, 1)] {
+            request.push(Name::Supported, supported);
+            let request = scene.signed(request);
+            let sent = scene.send(&request);
+            assert_eq!((sent.len(), sent[0].status()), (answers, Some(200)));
+            assert!(sent.iter().all(|message| message.header(&Name::Require).is_none()));
+        }
+    }
+}
+
+#[test]
 fn the_challenge_offers_each_algorithm_once_and_the_best_first() {
     // dig-22.1-c dig-22.1-d dig-22.4-e dig-8760-a
     let mut scene = scene(35, Decision::Allow);
