@@ -226,6 +226,12 @@ pub(crate) fn split_list(input: &str) -> (&str, Option<&str>) {
 /// The values of a comma list; empty ones are left out.
 pub(crate) fn list(input: &str) -> Vec<&str> {
     let mut values = Vec::new();
+    push_list(input, &mut values);
+    values
+}
+
+/// The same, behind the `values` of other rows.
+pub(crate) fn push_list<'a>(input: &'a str, values: &mut Vec<&'a str>) {
     let mut rest = Some(input);
     while let Some(text) = rest {
         let (value, after) = split_list(text);
@@ -234,7 +240,6 @@ pub(crate) fn list(input: &str) -> Vec<&str> {
             values.push(value);
         }
     }
-    values
 }
 
 /// The parameters of a challenge or of credentials, with values unquoted. Quirks: values that the RFC quotes may

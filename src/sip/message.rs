@@ -128,7 +128,7 @@ impl Message {
     }
 
     /// The raw values of all rows `name`, in order, not split at commas.
-    pub fn rows<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a str> {
+    pub fn rows<'a>(&'a self, name: &Name) -> impl Iterator<Item = &'a str> {
         self.headers.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
@@ -142,9 +142,9 @@ impl Message {
     /// Rows of headers that are no lists, such as Authorization or Date, and of unknown ones come whole.
     pub fn list<'a>(&'a self, name: &Name) -> std::vec::IntoIter<&'a str> {
         let mut values = Vec::new();
-        for (_, row) in self.headers.iter().filter(|(n, _)| n == name) {
+        for row in self.rows(name) {
             if name.is_list() {
-                values.append(&mut grammar::list(row));
+                grammar::push_list(row, &mut values);
             } else if !row.is_empty() {
                 values.push(row);
             }
@@ -363,8 +363,9 @@ impl Message {
 
     /// The value of a header that may stand once.
     fn single(&self, name: Known) -> Result<Option<&str>, ParseError> {
-        let mut rows = self.headers.iter().filter(|(n, _)| *n == Name::Known(name));
-        let first = rows.next().map(|(_, value)| value.as_str());
+        let name_of_row = Name::Known(name);
+        let mut rows = self.rows(&name_of_row);
+        let first = rows.next();
         if rows.next().is_some() { Err(ParseError::Duplicate(name)) } else { Ok(first) }
     }
 

@@ -235,12 +235,12 @@ impl Writer {
             }
             Shape::Supported | Shape::SupportedTexts(_) => {
                 for (element, excluded) in [("caps:supported", false), ("caps:notsupported", true)] {
-                    let mut values =
-                        attribute.values.iter().filter(|value| value.excluded == excluded).peekable();
-                    if values.peek().is_some() {
+                    if attribute.values.iter().any(|value| value.excluded == excluded) {
                         self.open(element);
-                        for value in values {
-                            self.capability(name.shape(), value);
+                        for value in &attribute.values {
+                            if value.excluded == excluded {
+                                self.capability(name.shape(), value);
+                            }
                         }
                         self.close();
                     }

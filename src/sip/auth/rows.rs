@@ -34,7 +34,10 @@ impl Challenge {
             ],
         );
         let offered = offered.unwrap_or_default();
-        let qop: Vec<Qop> = grammar::list(&offered).into_iter().filter_map(Qop::from_token).collect();
+        let mut qop = Vec::new();
+        for option in grammar::list(&offered) {
+            qop.extend(Qop::from_token(option));
+        }
         if is_digest && (realm.is_none() || nonce.is_none() || (qop.is_empty() && !offered.is_empty())) {
             return Err(fault);
         }

@@ -36,20 +36,27 @@ fn same_option(a: Option<&str>, b: Option<&str>, same: fn(&str, &str) -> bool) -
     }
 }
 
-/// The bytes of `text` for comparison: an escape equals its character unless that is reserved.
-fn compared(text: &str) -> impl Iterator<Item = (u8, bool)> {
-    let is_reserved =
-        |byte| matches!(byte, b';' | b'/' | b'?' | b':' | b'@' | b'&' | b'=' | b'+' | b'$' | b',');
-    Unescaped(text.as_bytes()).map(move |(byte, escaped)| (byte, escaped && is_reserved(byte)))
-}
-
+/// An escape equals its character unless that is reserved.
 fn same_text(a: &str, b: &str) -> bool {
-    compared(a).eq(compared(b))
+    same_bytes(a, b, |byte| byte)
 }
 
 fn same_text_any_case(a: &str, b: &str) -> bool {
-    let lower = |(byte, escaped): (u8, bool)| (byte.to_ascii_lowercase(), escaped);
-    compared(a).map(lower).eq(compared(b).map(lower))
+    same_bytes(a, b, |byte| byte.to_ascii_lowercase())
+}
+
+fn same_bytes(a: &str, b: &str, case: fn(u8) -> u8) -> bool {
+    let is_reserved =
+        |byte| matches!(byte, b';' | b'/' | b'?' | b':' | b'@' | b'&' | b'=' | b'+' | b'$' | b',');
+    let (mut a, mut b) = (Unescaped(a.as_bytes()), Unescaped(b.as_bytes()));
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return true,
+            (Some((a, a_escaped)), Some((b, b_escaped)))
+                if case(a) == case(b) && (a_escaped == b_escaped || !is_reserved(a)) => {}
+            (Some(_) | None, _) => return false,
+        }
+    }
 }
 
 /// IPv6 addresses are equal by value, not by text (RFC 5954 §3.2); quirk: `:::` is read as `::` (RFC 5118 §4.10).
