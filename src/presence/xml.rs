@@ -10,7 +10,6 @@ use super::pidf::Limits;
 use super::vocabulary::Vocabulary;
 use super::{DocumentError, Warning};
 use crate::pieces::{cut, holds, pieces};
-use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::parser::{ElementParser, Parser};
 pub(super) use write::{Scope, XML, declared, meaning, push_attribute, write, write_document};
 
@@ -384,6 +383,9 @@ fn add<'a>(open: &mut [Open<'a>], node: Node<'a>, mode: Mode, whole: bool) -> Re
     Ok(())
 }
 
+/// The entities that every document has (XML 1.0 §4.6).
+const ENTITIES: &[(&str, char)] = &[("lt", '<'), ("gt", '>'), ("amp", '&'), ("apos", '\''), ("quot", '"')];
+
 /// The character of a character reference or of one of XML's five entities.
 fn resolve(name: &str) -> Option<char> {
     if let Some(number) = name.strip_prefix("#") {
@@ -393,7 +395,7 @@ fn resolve(name: &str) -> Option<char> {
             .try_fold(0_u32, |sum, digit| sum.checked_mul(radix)?.checked_add(digit.to_digit(radix)?));
         return char::from_u32(code?).filter(|c| *c != '\0');
     }
-    resolve_predefined_entity(name)?.chars().next()
+    ENTITIES.iter().find(|(known, _)| *known == name).map(|(_, character)| *character)
 }
 
 /// Laxly, a reference to no character is left out, and an ampersand with no name behind it stands for itself.

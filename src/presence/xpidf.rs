@@ -14,6 +14,7 @@
 //! anything is refused. May use: `pidf`, `xml`.
 
 use super::pidf::{self, Limits};
+use super::vocabulary::is_one_of;
 use super::xml::{self, Element};
 use super::{
     Attribute, AttributeName, Basic, Component, Contact, DocumentError, Presence, UserInput, Value, Warning,
@@ -85,21 +86,26 @@ fn tuple(id: String, address: &Element<'_>) -> Component {
     tuple
 }
 
+/// Words of clients, the activity of RPID that they mean, and its text.
+const ACTIVITIES: &[(&str, &str, &str)] = &[
+    ("inuse onthephone on-the-phone", "on-the-phone", ""),
+    ("away berightback brb", "away", ""),
+    ("busy", "busy", ""),
+    ("outtolunch", "lunch", ""),
+    ("dnd donotdisturb do-not-disturb", "other", "do-not-disturb"),
+];
+
 /// Adds what `word` says to `tuple`.
 fn say(tuple: &mut Component, word: &str) {
-    let (name, text) = match word {
-        "" | "online" | "offline" | "appearoffline" => return,
-        "inactive" | "idle" => {
-            tuple.user_input = Some(UserInput { idle: true, last_input: None, threshold: None });
-            return;
-        }
-        "inuse" | "onthephone" | "on-the-phone" => ("on-the-phone", ""),
-        "away" | "berightback" | "brb" => ("away", ""),
-        "busy" => ("busy", ""),
-        "outtolunch" => ("lunch", ""),
-        "dnd" | "donotdisturb" | "do-not-disturb" => ("other", "do-not-disturb"),
-        word => ("other", word),
-    };
+    if word.is_empty() || is_one_of(word, "online offline appearoffline") {
+        return;
+    }
+    if is_one_of(word, "inactive idle") {
+        tuple.user_input = Some(UserInput { idle: true, last_input: None, threshold: None });
+        return;
+    }
+    let known = ACTIVITIES.iter().find(|(words, _, _)| is_one_of(word, words));
+    let (name, text) = known.map_or(("other", word), |(_, name, text)| (*name, *text));
     let value = Value { name: name.to_owned(), text: text.to_owned(), ..Value::default() };
     match tuple.attributes.first_mut() {
         Some(activities) if activities.values.contains(&value) => {}
