@@ -506,8 +506,8 @@ export class PresenceAgent extends EventTarget implements Agent {
   /** A loop that is slower than the changes sees the newest state, not each one. */
   changes(uri: string, options: WatchOptions & { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<PresenceState> {
     checkAddress(uri);
-    this.#subject(options);
-    const { signal } = options;
+    const { signal, ...watching } = options;
+    this.#subject(watching);
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("sip-presence: signal: give an AbortSignal");
     const signals = [this.#ended.signal, ...(signal === undefined ? [] : [signal])];
     const done: IteratorResult<PresenceState, undefined> = { done: true, value: undefined };
@@ -528,7 +528,7 @@ export class PresenceAgent extends EventTarget implements Agent {
         const resolve = waiting.shift();
         if (resolve === undefined) newest = state;
         else resolve({ done: false, value: state });
-      }, options);
+      }, watching);
     };
     return {
       next: () => new Promise((resolve) => {

@@ -241,6 +241,7 @@ export function checkWebSocket({ webSocket = globalThis.WebSocket }: AgentOption
 
 /** Checks the package of a watch; `full`: whether the agent has the full module. */
 export function checkSubject(options: WatchOptions | undefined, full: boolean): Subject {
+  checkNames("options of a watch", options ?? {}, "package");
   const { package: wanted = "presence" } = options ?? {};
   if (wanted === "presence") return Subject.Presence;
   if (wanted !== "dialog") wrong(`package: give "presence" or "dialog", not ${describe(wanted)}`);

@@ -169,6 +169,9 @@ test("a package that is wrong, or that the module has not, is a wrong argument",
   const ask = (options) => () => agent.watch(BOB, () => {}, options);
   assert.throws(ask({ package: "message-summary" }), { name: "TypeError", message: /package: give "presence" or "dialog", not "message-summary"/ });
   assert.throws(ask({ package: "dialog" }), { name: "TypeError", message: /full: true/ });
+  assert.throws(ask({ pakage: "dialog" }), { name: "TypeError", message: /pakage: there is no such option; give package/ });
+  assert.throws(ask("dialog"), { name: "TypeError", message: /options of a watch: give an object with package/ });
+  assert.throws(() => agent.changes(BOB, { signl: undefined }), { name: "TypeError", message: /signl/ });
   assert.throws(() => agent.snapshot(BOB, { package: "dialog" }), TypeError);
   assert.throws(() => agent.fetch(BOB, { package: "dialog" }), TypeError);
   assert.throws(() => agent.watchers(() => {}), { name: "TypeError", message: /full: true/ });
