@@ -332,7 +332,7 @@ impl Agent {
     fn may_want_proof(&mut self, package: Package, id: WatcherId) -> Option<String> {
         let set = self.presentity.as_mut()?.set(package);
         let (uri, _, _) = set.who(id).filter(|_| set.decision(id) == Some(Decision::Allow))?;
-        Uri::parse(uri).ok().map(|uri| uri.host)
+        Uri::parse(uri).ok().map(|uri| uri.host.clone())
     }
 
     /// What to do about a NOTIFY that was refused with 401 or 407.

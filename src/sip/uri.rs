@@ -8,6 +8,7 @@ use super::grammar::{self, MAX_PARAMS};
 use super::text::push_port;
 use super::{Params, UriError};
 use crate::pieces::{concat, cut, holds, pieces};
+use core::ops::{Deref, DerefMut};
 
 /// The scheme of a URI.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,9 +46,13 @@ impl Scheme {
     }
 }
 
-/// A URI, its parts as they stand in the text (still escaped).
+/// A URI. It is handed on often and looked into seldom: its parts are elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Uri {
+pub struct Uri(Box<UriParts>);
+
+/// The parts of a URI as they stand in the text (still escaped).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UriParts {
     /// The scheme.
     pub scheme: Scheme,
     /// The user part; for `tel` the number. Escapes are kept.
@@ -62,6 +67,20 @@ pub struct Uri {
     pub params: Params,
     /// `?name=value&…`, as written.
     pub headers: Option<String>,
+}
+
+impl Deref for Uri {
+    type Target = UriParts;
+
+    fn deref(&self) -> &UriParts {
+        &self.0
+    }
+}
+
+impl DerefMut for Uri {
+    fn deref_mut(&mut self) -> &mut UriParts {
+        &mut self.0
+    }
 }
 
 impl Uri {
@@ -85,7 +104,9 @@ impl Uri {
                 if rest.is_empty() || !rest.bytes().all(opaque) {
                     return Err(UriError::Host);
                 }
-                Ok(Self { scheme: Scheme::Other(scheme), ..Self::sip_host(rest) })
+                let mut uri = Self::sip_host(rest);
+                uri.scheme = Scheme::Other(scheme);
+                Ok(uri)
             }
             scheme @ (Scheme::Sip | Scheme::Sips | Scheme::Pres) => Self::parse_sip(scheme, rest),
         }
@@ -128,7 +149,7 @@ impl Uri {
         if headers.is_some_and(|headers| !is_headers(headers)) {
             return Err(UriError::Parameter);
         }
-        Ok(Self {
+        Ok(Self(Box::new(UriParts {
             scheme,
             user: user.map(str::to_owned),
             password: password.map(str::to_owned),
@@ -136,7 +157,7 @@ impl Uri {
             port,
             params: parse_params(params)?,
             headers: headers.map(str::to_owned),
-        })
+        })))
     }
 
     /// ```abnf
@@ -151,24 +172,25 @@ impl Uri {
         {
             return Err(UriError::User);
         }
-        Ok(Self {
-            scheme: Scheme::Tel,
-            user: Some(number.to_owned()),
-            params: parse_params(params)?,
-            ..Self::sip_host("")
-        })
+        let mut uri = Self::sip_host("");
+        uri.scheme = Scheme::Tel;
+        uri.user = Some(number.to_owned());
+        uri.params = parse_params(params)?;
+        Ok(uri)
     }
 
     /// `sip:user@host`, with `user` escaped as far as needed.
     #[must_use]
     pub fn sip(user: &str, host: &str) -> Self {
-        Self { user: Some(escape_user(user)), ..Self::sip_host(host) }
+        let mut uri = Self::sip_host(host);
+        uri.user = Some(escape_user(user));
+        uri
     }
 
     /// `sip:host`.
     #[must_use]
     pub fn sip_host(host: &str) -> Self {
-        Self {
+        Self(Box::new(UriParts {
             scheme: Scheme::Sip,
             user: None,
             password: None,
@@ -176,7 +198,7 @@ impl Uri {
             port: None,
             params: Params::new(),
             headers: None,
-        }
+        }))
     }
 
     /// The key under which a presentity is filed: scheme sips and pres as sip, user unescaped, host in lower case,

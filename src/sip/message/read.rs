@@ -273,7 +273,11 @@ fn faulty_request_line(line: &str) -> Option<StartLine> {
     }
     let uri = trim(uri);
     let uri = Uri::parse(uri)
-        .unwrap_or_else(|_| Uri { scheme: Scheme::Other(Box::default()), ..Uri::sip_host(uri) });
+        .unwrap_or_else(|_| {
+            let mut other = Uri::sip_host(uri);
+            other.scheme = Scheme::Other(Box::default());
+            other
+        });
     Some(StartLine::Request { method: Method::from_token(method), uri })
 }
 
