@@ -116,7 +116,7 @@ fn a_cancel_comes_too_late_for_anything_and_changes_nothing() {
     let notify = notification(&subscribe, "server-tag", 200, "active;expires=600", &pidf(BOB, "busy", ""));
     assert_eq!(page.deliver(&notify), 200);
     let mut cancel = notify.clone();
-    cancel.start = Message::request(Method::Cancel, subscribe.contact().unwrap().uri).start;
+    cancel.start = Message::request(Method::Cancel, subscribe.contact().unwrap().uri).start.clone();
     cancel.set(Name::CSeq, "200 CANCEL");
     cancel.body.clear();
     let answer = answer(&mut page, &cancel);

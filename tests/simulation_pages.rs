@@ -210,7 +210,7 @@ impl Simulation {
             if crossing.from_server || !message.is_request() || message.method() != Method::Notify {
                 continue;
             }
-            let to = message.to().unwrap().uri.user.unwrap();
+            let to = message.to().unwrap().uri.user.clone().unwrap();
             let user = USERS.iter().position(|name| *name == to).unwrap();
             let body = String::from_utf8(message.body.clone()).unwrap();
             let decision = self.policies[user];

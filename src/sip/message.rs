@@ -14,6 +14,7 @@ use super::{
     CSeq, EventType, Known, MediaType, Method, Name, NameAddr, ParseError, SubscriptionState, Uri, Via,
 };
 use crate::decimal::{number, small_number};
+use core::ops::{Deref, DerefMut};
 
 /// How large a message may be. Each bound has its own error: [`ParseError::TooLarge`], [`ParseError::TooMany`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +41,14 @@ pub enum StartLine {
     Response { status: u16, reason: String },
 }
 
-/// A SIP message. Header rows keep their order and their text; typed values are read on demand.
+/// A SIP message. Header rows keep their order and their text; typed values are read on demand. It is handed on often:
+/// its parts are elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct Message(Box<MessageParts>);
+
+/// The parts of a message that are no header rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageParts {
     /// The first line.
     pub start: StartLine,
     headers: Vec<(Name, String)>,
@@ -50,22 +56,37 @@ pub struct Message {
     pub body: Vec<u8>,
 }
 
+impl Deref for Message {
+    type Target = MessageParts;
+
+    fn deref(&self) -> &MessageParts {
+        &self.0
+    }
+}
+
+impl DerefMut for Message {
+    fn deref_mut(&mut self) -> &mut MessageParts {
+        &mut self.0
+    }
+}
+
 impl Message {
+    fn new(start: StartLine, headers: Vec<(Name, String)>, body: Vec<u8>) -> Self {
+        Self(Box::new(MessageParts { start, headers, body }))
+    }
+
     /// A request without headers.
     #[must_use]
-    pub const fn request(method: Method, uri: Uri) -> Self {
-        Self { start: StartLine::Request { method, uri }, headers: Vec::new(), body: Vec::new() }
+    pub fn request(method: Method, uri: Uri) -> Self {
+        Self::new(StartLine::Request { method, uri }, Vec::new(), Vec::new())
     }
 
     /// The response to `request`: Via, From, Call-ID, CSeq as they came, To as it came with `to_tag` added if it had
     /// none (RFC 3261 §8.2.6.2). The reason phrase is the standard one.
     #[must_use]
     pub fn response(request: &Self, status: u16, to_tag: Option<&str>) -> Self {
-        let mut response = Self {
-            start: StartLine::Response { status, reason: reason_phrase(status).to_owned() },
-            headers: Vec::with_capacity(8),
-            body: Vec::new(),
-        };
+        let start = StartLine::Response { status, reason: reason_phrase(status).to_owned() };
+        let mut response = Self::new(start, Vec::with_capacity(8), Vec::new());
         for name in [Known::Via, Known::From, Known::To, Known::CallId, Known::CSeq] {
             let name = Name::Known(name);
             // A faulty request can have more than one of these; only Via is a list.
@@ -88,7 +109,7 @@ impl Message {
 
     /// Whether it is a request.
     #[must_use]
-    pub const fn is_request(&self) -> bool {
+    pub fn is_request(&self) -> bool {
         matches!(self.start, StartLine::Request { .. })
     }
 
@@ -105,7 +126,7 @@ impl Message {
 
     /// The Request-URI of a request.
     #[must_use]
-    pub const fn request_uri(&self) -> Option<&Uri> {
+    pub fn request_uri(&self) -> Option<&Uri> {
         match &self.start {
             StartLine::Request { uri, .. } => Some(uri),
             StartLine::Response { .. } => None,
@@ -114,7 +135,7 @@ impl Message {
 
     /// The status code of a response.
     #[must_use]
-    pub const fn status(&self) -> Option<u16> {
+    pub fn status(&self) -> Option<u16> {
         match &self.start {
             StartLine::Request { .. } => None,
             StartLine::Response { status, .. } => Some(*status),

@@ -460,7 +460,10 @@ mod tests {
         assert_eq!(uri.params.value("ext"), Some("7"));
         assert_eq!(uri.address_of_record(), "tel:+12015550123;phone-context=example.com");
         let uri = read("Soap.Beep://host/path?x=");
-        assert_eq!((uri.scheme, uri.host.as_str()), (Scheme::Other("soap.beep".into()), "//host/path?x="));
+        assert_eq!(
+            (uri.scheme.clone(), uri.host.as_str()),
+            (Scheme::Other("soap.beep".into()), "//host/path?x=")
+        );
     }
 
     // 3261-19.1.1-b, 3261-19.1.2-b

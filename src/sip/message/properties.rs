@@ -85,7 +85,7 @@ fn message() -> impl Strategy<Value = Message> {
     let rows = vec(("X-[a-z]{1,5}", text()), 0..5);
     (start, address(), address(), any::<u32>(), rows, vec(any::<u8>(), 0..50)).prop_map(
         |(start, from, to, number, rows, body)| {
-            let mut message = Message { start, headers: Vec::new(), body };
+            let mut message = Message::new(start, Vec::new(), body);
             let method = match &message.start {
                 StartLine::Request { method, .. } => method.clone(),
                 StartLine::Response { .. } => Method::Options,

@@ -38,7 +38,7 @@ impl Message {
                 .and_then(|length| body.get(..length))
                 .ok_or(ParseError::Truncated)?;
         }
-        let message = Self { start, headers, body: body.to_vec() };
+        let message = Self::new(start, headers, body.to_vec());
         message.check()?;
         Ok(message)
     }
@@ -53,7 +53,7 @@ impl Message {
         let (text, _) = utf8_prefix(bytes.get(..limits.message).unwrap_or(bytes));
         let mut head = Head { rest: skip_line_ends(text), limits };
         let start = faulty_request_line(head.line()?)?;
-        let message = Self { start, headers: head.rows_that_can_be_read(), body: Vec::new() };
+        let message = Self::new(start, head.rows_that_can_be_read(), Vec::new());
         let needed = [Known::Via, Known::From, Known::To, Known::CallId, Known::CSeq];
         needed
             .iter()
@@ -272,12 +272,11 @@ fn faulty_request_line(line: &str) -> Option<StartLine> {
         return None;
     }
     let uri = trim(uri);
-    let uri = Uri::parse(uri)
-        .unwrap_or_else(|_| {
-            let mut other = Uri::sip_host(uri);
-            other.scheme = Scheme::Other(Box::default());
-            other
-        });
+    let uri = Uri::parse(uri).unwrap_or_else(|_| {
+        let mut other = Uri::sip_host(uri);
+        other.scheme = Scheme::Other(Box::default());
+        other
+    });
     Some(StartLine::Request { method: Method::from_token(method), uri })
 }
 
@@ -440,7 +439,7 @@ mod tests {
     // 3261-18.3-a, 3261-18.3-b, 3261-18.3-c, 3261-18.3-d, 7118-5-d, 7118-5-f, pt-17
     #[test]
     fn the_body_is_as_long_as_content_length_says() {
-        let body = |extra: &str| read(request(extra)).map(|message| message.body);
+        let body = |extra: &str| read(request(extra)).map(|message| message.body.clone());
         assert_eq!(body("\r\nthe rest"), Ok(b"the rest".to_vec()));
         assert_eq!(body("l: 3\r\n\r\nthe rest"), Ok(b"the".to_vec()));
         assert_eq!(body("Content-Length:0\r\n\r\nINVITE sip:x SIP/2.0\r\n"), Ok(vec![]));
