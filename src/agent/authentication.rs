@@ -267,19 +267,19 @@ impl Authentication {
             return Verdict::GiveUp(FailureCode::NoCredentials);
         }
         // The topmost of any realm that we have a usable secret for (RFC 8760 §2.4).
-        let usable = challenges
-            .iter()
-            .find(|challenge| self.user(&challenge.realm).is_some_and(|(_, secret)| fits(secret, challenge)));
-        let ask = |refused| Verdict::Ask {
-            challenge: Box::new(first.clone()),
+        let usable = challenges.iter().position(|challenge| {
+            self.user(&challenge.realm).is_some_and(|(_, secret)| fits(secret, challenge))
+        });
+        let ask = |mut challenges: Vec<Challenge>, refused| Verdict::Ask {
             algorithms: challenges.iter().filter_map(algorithm).map(Algorithm::as_str).collect(),
+            challenge: Box::new(challenges.swap_remove(0)),
             refused,
         };
         let asks = matches!(self.credentials, Credentials::Ask);
-        let Some(challenge) = usable else {
+        let Some((at, challenge)) = usable.and_then(|at| Some((at, challenges.get(at)?))) else {
             // An answer that does not fit is not asked for again: it would be the same for ever.
             return match asks && self.forget(&first.realm).is_none() {
-                true => ask(None),
+                true => ask(challenges, None),
                 false => Verdict::GiveUp(FailureCode::Algorithm),
             };
         };
@@ -309,7 +309,7 @@ impl Authentication {
                 self.refused = Some((challenge.realm.clone(), now + PAUSE));
             }
             return match asks && attempt.refused < 2 {
-                true => ask(answer),
+                true => ask(challenges, answer),
                 false => Verdict::GiveUp(FailureCode::Unauthorized),
             };
         }
@@ -321,7 +321,7 @@ impl Authentication {
         if self.sessions.len() >= MOST_SESSIONS {
             self.sessions.remove(0);
         }
-        self.sessions.push(Session { asker, domain, challenge: challenge.clone(), count: 0 });
+        self.sessions.push(Session { asker, domain, challenge: challenges.swap_remove(at), count: 0 });
         Verdict::Retry
     }
 
