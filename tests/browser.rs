@@ -174,7 +174,7 @@ fn write(core: &Core, host: &TestHost, data: &JsValue) -> u32 {
         || data.unchecked_ref::<ArrayBuffer>().byte_length() as usize,
         |text| text.encode_utf16().count() * 3,
     );
-    core.reserve(u32::try_from(length).unwrap());
+    core.reserve(u32::try_from(length).unwrap(), true);
     host.write(data)
 }
 

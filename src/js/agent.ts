@@ -212,8 +212,9 @@ export class PresenceAgent extends EventTarget implements Agent {
           return Object.assign(socket, {
             binaryType: "arraybuffer",
             onopen: () => this.#happen(Verb.Opened, Number((socket as WebSocket).protocol === "sip")),
-            onmessage: (event: MessageEvent) => this.#attempt(() => this.#core?.receive(this.#write(event.data))),
-            onclose: ({ code, reason }: CloseEvent) => this.#happen(Verb.Closed, code, reason),
+            onmessage: (event?: MessageEvent) => this.#attempt(() => this.#core?.receive(this.#write(event?.data, true))),
+            // Classes of the application's own may say less than a browser.
+            onclose: (event?: CloseEvent) => this.#happen(Verb.Closed, event?.code, `${event?.reason ?? ""}`),
             // Some hosts take an error event that nobody listens to for a fatal error.
             onerror: () => {},
           });
@@ -241,16 +242,19 @@ export class PresenceAgent extends EventTarget implements Agent {
     this.#pump();
   }
 
-  /** Writes a message or a text straight into the memory of the core: the bytes of it that had room. */
-  #write(data: string | ArrayBuffer): number {
-    const isText = typeof data === "string";
+  /** Writes a text or a message straight into the memory of the core: the bytes of it that had room. */
+  #write(data: unknown, isMessage = false): number {
+    // What is neither a text nor bytes has none.
+    const bytes = typeof data === "string" ? undefined
+      : ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+        : new Uint8Array(data as ArrayBuffer);
     // A UTF-16 unit takes three bytes of UTF-8 at most.
-    const most = isText ? 3 * data.length : data.byteLength;
-    if (this.#buffer.length <= most) this.#core?.reserve(most);
-    if (isText) return encoder.encodeInto(data, this.#buffer).written;
-    const bytes = new Uint8Array(data).subarray(0, this.#buffer.length);
-    this.#buffer.set(bytes);
-    return bytes.length;
+    const most = bytes?.length ?? 3 * (data as string).length;
+    if (this.#buffer.length <= most) this.#core?.reserve(most, isMessage);
+    if (bytes === undefined) return encoder.encodeInto(data as string, this.#buffer).written;
+    const held = bytes.subarray(0, this.#buffer.length);
+    this.#buffer.set(held);
+    return held.length;
   }
 
   /** Fields of the credentials for a challenge. */

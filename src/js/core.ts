@@ -93,8 +93,8 @@ export interface Core {
   pump(): void;
   /** The number of a watch or of a request; 0 for an address that cannot be read. `length`: of the text that was written. */
   tell(verb: Verb, number: number, length: number): number;
-  /** Lends room for a message or a text of so many bytes, unless no message may have as many. */
-  reserve(bytes: number): void;
+  /** Lends room for a text of so many bytes, or for a message of as many unless none may have them. */
+  reserve(bytes: number, isMessage: boolean): void;
   /** Acts on a message of so many bytes that was written. */
   receive(bytes: number): void;
   /** The full module: what somebody gets from now on; false if it has no room. */

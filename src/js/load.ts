@@ -7,16 +7,23 @@ export interface Glue {
   readonly Core: unknown;
 }
 
+/** Whether `value` is one of a class that some hosts do not have. */
+function isA<Name extends "Request" | "Response">(name: Name, value: unknown): value is InstanceType<(typeof globalThis)[Name]> {
+  const found = (globalThis as Partial<typeof globalThis>)[name];
+  return found !== undefined && value instanceof found;
+}
+
 /** An instance of the module from where it is: bytes, a compiled module, a response, or an address. */
 async function instantiate(source: unknown, imports: WebAssembly.Imports): Promise<WebAssembly.Instance> {
   let given = await source;
-  if (typeof given === "string" || given instanceof URL || given instanceof Request) given = await fetch(given);
-  if (given instanceof Response) {
+  if (typeof given === "string" || given instanceof URL || isA("Request", given)) given = await fetch(given);
+  if (isA("Response", given)) {
     if (!given.ok) throw new Error(`failed to fetch Wasm: ${given.status} ${given.statusText} fetching '${given.url}'`);
-    if (given.headers.get("Content-Type") === "application/wasm") {
+    const isWasm = given.headers.get("Content-Type") === "application/wasm";
+    if (isWasm && "instantiateStreaming" in WebAssembly) {
       return (await WebAssembly.instantiateStreaming(given, imports)).instance;
     }
-    console.warn("sip-presence: a server that serves Wasm as application/wasm lets it start sooner");
+    if (!isWasm) console.warn("sip-presence: a server that serves Wasm as application/wasm lets it start sooner");
     given = await given.arrayBuffer();
   }
   const made: object = await WebAssembly.instantiate(given as BufferSource, imports);

@@ -234,7 +234,7 @@ export function checkWebSocket({ webSocket = globalThis.WebSocket }: AgentOption
     // Throws for what cannot be constructed, and calls nothing of it.
     Reflect.construct(Object, [], webSocket as never);
   } catch {
-    wrong("webSocket: give a constructor, such as that of the npm package ws");
+    wrong("webSocket: give a constructor, such as that of the npm package ws where the host has none");
   }
   return webSocket as new (...args: unknown[]) => object;
 }

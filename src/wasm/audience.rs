@@ -47,7 +47,8 @@ pub(super) fn ask(shell: &Rc<Shell>, question: QuestionId, uri: &str, display: O
             let shell = Rc::clone(shell);
             spawn_local(async move {
                 settle(&shell, question, &JsFuture::from(promise).await.unwrap_or_default());
-                shell.pump();
+                // The host acts on it by its timer: what is thrown there does not get lost.
+                shell.hurry();
             });
         }
     }

@@ -11,19 +11,23 @@ const ORDINARY: usize = 64 * 1024;
 
 pub(super) struct Input {
     buffer: Vec<u8>,
-    /// More it does not take.
+    /// Of a message it takes no more: it is not the page's own text.
     pub(super) most: usize,
 }
 
 impl Input {
-    /// A buffer that takes what it is asked to.
+    /// A buffer that has no room yet.
     pub(super) const fn new() -> Self {
-        Self { buffer: Vec::new(), most: usize::MAX }
+        Self { buffer: Vec::new(), most: 0 }
     }
 
-    /// Lends the buffer, with room for `bytes`. When the memory of the module grows, it has to be lent again.
-    pub(super) fn reserve(&mut self, bytes: usize, host: &Host) {
-        let bytes = bytes.max(ORDINARY).min(self.most);
+    /// Lends the buffer, with room for `bytes`, or for as many as a message may have. When the memory of the module
+    /// grows, it has to be lent again.
+    pub(super) fn reserve(&mut self, bytes: usize, is_message: bool, host: &Host) {
+        let mut bytes = bytes.max(ORDINARY);
+        if is_message {
+            bytes = bytes.min(self.most);
+        }
         if self.buffer.len() < bytes {
             self.buffer.resize(bytes, 0);
         }

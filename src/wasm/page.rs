@@ -124,7 +124,7 @@ impl Core {
     #[wasm_bindgen(constructor)]
     pub fn new(room: u32, host: Host) -> Result<Self, String> {
         let mut input = Input::new();
-        input.reserve(room as usize, &host);
+        input.reserve(room as usize, false, &host);
         let config = config(input.text(host.write_options() as usize))?;
         input.most = config.limits.message.saturating_add(MORE);
         let clock = Clock::default();
@@ -191,9 +191,9 @@ impl Core {
         })
     }
 
-    /// Lends room for a message or a text of `bytes`, unless no message may have as many.
-    pub fn reserve(&self, bytes: u32) {
-        self.0.input.borrow_mut().reserve(bytes as usize, &self.0.host);
+    /// Lends room for a text of `bytes`, or for a message of as many unless none may have them.
+    pub fn reserve(&self, bytes: u32, is_message: bool) {
+        self.0.input.borrow_mut().reserve(bytes as usize, is_message, &self.0.host);
     }
 
     /// A message of `length` bytes has been written; acts on it.
@@ -241,6 +241,12 @@ impl Shell {
         if let Some(wait) = self.timer.arm(due.map(|(at, _)| at), self.clock.now()) {
             self.handle(Kind::Timer, wait, &Record::default());
         }
+    }
+
+    /// Has the host act as soon as it can.
+    #[cfg(feature = "full")]
+    pub(super) fn hurry(&self) {
+        self.handle(Kind::Timer, 0, &Record::default());
     }
 
     fn act(self: &Rc<Self>, output: Output) {

@@ -27,6 +27,7 @@ impl Socket {
 impl Drop for Socket {
     /// What is closed before it was open does not open any more.
     fn drop(&mut self) {
+        self.0.set_onopen(None);
         self.0.set_onmessage(None);
         self.0.set_onclose(None);
         let _ = self.0.close();
