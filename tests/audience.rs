@@ -9,7 +9,7 @@ use common::Presentity;
 use common::presentity::{ALICE, BOB, Outcome, shows, state};
 use sip_presence::agent::Identities;
 use sip_presence::event::Decision;
-use sip_presence::presence::{Status, winfo};
+use sip_presence::presence::{Status, pidf, winfo};
 use sip_presence::sip::{Message, Method, Name, Substate, Uri};
 use sip_presence::time::Duration;
 
@@ -429,26 +429,79 @@ fn watcher_information_tells_everything_first_and_then_what_changed() {
     assert_eq!(scene.send(&leave).status, 200);
 }
 
-#[test]
-fn many_rows_are_told_in_several_documents_that_any_peer_takes() {
+/// Bob watches so often, with a name as long as names get; and Alice's SUBSCRIBE for who watches.
+fn watched_often(times: usize, expires: u32) -> (Presentity, Message) {
     let mut scene = Presentity::with(Identities::Asserted, |_, audience| audience.limits.of_one = 1000);
     scene.decide(BOB, Decision::Allow);
-    for _ in 0..300 {
+    for _ in 0..times {
         let mut request = scene.subscribe(BOB, 600);
         let from = request.header(&Name::From).unwrap().to_owned();
         request.set(Name::From, format!("\"{}\" {from}", "&".repeat(128)));
         assert_eq!(scene.send(&request).status, 200);
     }
-    let mut own = scene.subscribe(ALICE, 600);
+    scene.seconds(10);
+    scene.documents.clear();
+    let mut own = scene.subscribe(ALICE, expires);
     own.set(Name::Event, "presence.winfo");
-    let before = scene.documents.len();
+    (scene, own)
+}
+
+#[test]
+fn watcher_information_is_one_document_where_any_peer_takes_that() {
+    for expires in [600, 0] {
+        let (mut scene, own) = watched_often(60, expires);
+        let answer = scene.send(&own);
+        if expires > 0 {
+            let refresh = scene.again(&own, &answer, 600);
+            scene.send(&refresh);
+            let leave = scene.again(&own, &answer, 0);
+            scene.send(&leave);
+        }
+        let told: Vec<(bool, usize)> =
+            scene.documents.iter().map(|document| (document.head.full, document.watchers.len())).collect();
+        assert_eq!(told, vec![(true, 60); if expires > 0 { 3 } else { 1 }]);
+    }
+}
+
+#[test]
+fn what_is_too_much_for_one_document_follows_when_that_was_taken() {
+    let (mut scene, own) = watched_often(300, 600);
+    // What is sent is answered one by one.
+    scene.page.receive(&own.to_bytes());
+    assert_eq!(scene.page.next_sent().status(), Some(200));
+    let mut rows = Vec::new();
+    while !scene.page.is_silent() {
+        let notify = scene.page.next_sent();
+        assert!(scene.page.is_silent(), "one at a time");
+        assert!(notify.to_bytes().len() < 50_000);
+        let document = winfo::read(&notify.body, &pidf::Limits::default()).unwrap();
+        assert_eq!((document.head.full, document.head.version as usize), (rows.is_empty(), rows.len()));
+        rows.push(document.watchers.len());
+        scene.page.respond(&notify, 200, &[]);
+    }
+    assert!(rows.len() > 4 && rows.iter().sum::<usize>() == 300, "{rows:?}");
+    assert!(scene.seconds(10).notifies.is_empty() && scene.documents.is_empty(), "nothing is left over");
+    // Who wants to hear of no changes gets none of the rest either.
+    let mut quiet = scene.subscribe(ALICE, 600);
+    quiet.set(Name::Event, "presence.winfo");
+    quiet.push(Name::SuppressIfMatch, "*");
+    scene.page.receive(&quiet.to_bytes());
+    assert_eq!(scene.page.next_sent().status(), Some(200));
+    let notify = scene.page.next_sent();
+    scene.page.respond(&notify, 200, &[]);
+    assert!(notify.body.is_empty() && scene.page.is_silent());
+    // Nothing follows the last: it does not say that it is all.
+    let mut fetch = scene.subscribe(ALICE, 0);
+    fetch.set(Name::Event, "presence.winfo");
+    scene.send(&fetch);
+    let [document] = scene.documents.as_slice() else { panic!() };
+    assert!(!document.head.full && document.watchers.len() > 50);
+}
+
+#[test]
+fn too_much_for_one_document_survives_a_lost_connection() {
+    let (mut scene, own) = watched_often(300, 600);
     let answer = scene.send(&own);
-    let all = scene.documents.split_off(before);
-    let fulls: Vec<bool> = all.iter().map(|document| document.head.full).collect();
-    assert!(fulls.len() > 4 && fulls[0] && !fulls[1..].contains(&true), "{fulls:?}");
-    assert_eq!(all.iter().map(|document| document.watchers.len()).sum::<usize>(), 300);
-    assert!(all.iter().all(|document| winfo::write(document).len() < 50_000));
-    // Also what could not be told without a connection, and the answer to a refresh.
     scene.page.disconnect();
     scene.decide(BOB, Decision::PoliteBlock);
     scene.decide(BOB, Decision::Confirm);

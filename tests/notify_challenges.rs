@@ -6,10 +6,10 @@
 mod common;
 
 use common::Presentity;
-use common::presentity::{BOB, Outcome, shows, state};
+use common::presentity::{ALICE, BOB, Outcome, shows, state};
 use sip_presence::agent::{Credentials, Event, Identities};
 use sip_presence::event::Decision;
-use sip_presence::presence::Status;
+use sip_presence::presence::{Status, pidf, winfo};
 use sip_presence::sip::auth::{Algorithm, DigestCredentials, Protected, Qop, Secret};
 use sip_presence::sip::{Message, Name, Substate};
 
@@ -136,6 +136,56 @@ fn who_sees_everything_may_want_proof_that_covers_the_document() {
     let again = refused(&mut scene, &outcome.notifies[0], 401, PROOF);
     assert_eq!(state(&again[0]).0, Substate::Terminated);
     assert!(again[0].header(&Name::Authorization).is_some());
+}
+
+#[test]
+fn watcher_information_that_is_challenged_is_all_told() {
+    for (times, fewest) in [(3, 2), (300, 5)] {
+        let mut scene = Presentity::with(Identities::Asserted, |_, audience| audience.limits.of_one = 1000);
+        scene.takes = Some(200);
+        scene.decide(BOB, Decision::Allow);
+        for _ in 0..times {
+            let mut request = scene.subscribe(BOB, 600);
+            let from = request.header(&Name::From).unwrap().to_owned();
+            request.set(Name::From, format!("\"{}\" {from}", "&".repeat(128)));
+            assert_eq!(scene.send(&request).status, 200);
+        }
+        scene.seconds(10);
+        let mut own = scene.subscribe(ALICE, 600);
+        own.set(Name::Event, "presence.winfo");
+        scene.page.receive(&own.to_bytes());
+        assert_eq!(scene.page.next_sent().status(), Some(200));
+        // Each is challenged, and answered one by one; a change is told before the first is taken.
+        let mut all = vec![scene.page.next_sent()];
+        let another = scene.subscribe(BOB, 600);
+        scene.page.receive(&another.to_bytes());
+        scene.page.drain_now();
+        let mut table = winfo::Table::default();
+        let (mut taken, mut numbers) = (0, vec![0]);
+        while let Some(notify) = all.pop() {
+            numbers.push(notify.cseq().unwrap().number);
+            if notify.header(&Name::Authorization).is_none() {
+                scene.page.respond(&notify, 401, &[(Name::WwwAuthenticate, PROOF)]);
+            } else {
+                assert!(!notify.body.is_empty() && notify.header(&Name::SipETag).is_some());
+                let document = winfo::read(&notify.body, &pidf::Limits::default()).unwrap();
+                assert_eq!(document.head.full, taken == 0);
+                assert_eq!(table.handle(document, scene.page.now), Ok(winfo::Merged::Done));
+                scene.page.respond(&notify, 200, &[]);
+                taken += 1;
+            }
+            while !scene.page.is_silent() {
+                let message = scene.page.next_sent();
+                if message.is_request() && message.call_id() == own.call_id() {
+                    all.insert(0, message);
+                } else if message.is_request() {
+                    scene.page.respond(&message, 200, &[]);
+                }
+            }
+        }
+        assert!(taken >= fewest && table.watchers().count() == times + 1, "{taken} documents");
+        assert!(numbers.is_sorted(), "{numbers:?}");
+    }
 }
 
 #[test]

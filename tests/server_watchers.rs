@@ -21,8 +21,20 @@ fn subscribe(scene: &mut Scene, to: &str, event: &str, expires: u32) -> Message 
     scene.signed(request)
 }
 
-/// One in the dialog that `first` and its answer made.
+/// One in the dialog that `first` and its answer made; Carol takes what is told.
 fn again(
+    scene: &mut Scene,
+    first: &Message,
+    answer: &Message,
+    adjust: impl FnOnce(&mut Message),
+) -> Vec<Message> {
+    let sent = refresh(scene, first, answer, adjust);
+    take(scene, &sent);
+    sent
+}
+
+/// The same, where nobody answers what is told.
+fn refresh(
     scene: &mut Scene,
     first: &Message,
     answer: &Message,
@@ -39,9 +51,7 @@ fn again(
     request.set(Name::To, answer.header(&Name::To).unwrap());
     adjust(&mut request);
     let request = scene.signed(request);
-    let sent = scene.send(&request);
-    take(scene, &sent);
-    sent
+    scene.send(&request)
 }
 
 /// Carol takes every NOTIFY in `sent`.
@@ -107,38 +117,77 @@ fn a_user_sees_who_watches() {
     assert!(document(&whole[1]).head.full);
 }
 
-#[test]
-fn many_rows_are_told_in_several_documents_that_any_peer_takes() {
+/// Carol watches herself so often, with a name as long as names get.
+fn watched_often(times: usize) -> Scene {
     let mut scene = Scene::with(66, |config| config.rules.otherwise = Decision::Allow);
     let name = "&".repeat(128);
-    for _ in 0..300 {
+    for _ in 0..times {
         let mut request = subscribe(&mut scene, "carol", "presence", 600);
         request.set(Name::From, format!("\"{name}\" <sip:carol@example.com>;tag=carol"));
         let sent = scene.send(&request);
         take(&mut scene, &sent);
     }
-    let request = subscribe(&mut scene, "carol", "presence.winfo", 600);
-    let sent = scene.send(&request);
-    let first = &sent[0];
-    take(&mut scene, &sent);
-    let mut table = winfo::Table::default();
-    let whole = again(&mut scene, &request, first, |_| {});
-    for told in [&sent[1..], &whole[1..]] {
-        assert!(told.len() > 4, "{} documents", told.len());
-        for (at, notify) in told.iter().enumerate() {
-            assert!(notify.to_bytes().len() < 50_000);
-            assert_eq!(document(notify).head.full, at == 0);
-            assert_eq!(table.handle(document(notify), scene.world.now), Ok(winfo::Merged::Done));
-        }
-        assert_eq!(table.watchers().count(), 300);
-    }
-    // Nothing is left over that would be told later.
-    assert_eq!(told(&mut scene, |_| {}).len(), 0);
-    // One document is all that a fetch gets.
+    scene
+}
+
+#[test]
+fn one_document_has_all_rows_that_a_page_takes_at_once() {
+    let mut scene = watched_often(250);
+    let all = |sent: &[Message]| {
+        let [_, notify] = sent else { panic!("{} messages", sent.len()) };
+        let document = document(notify);
+        assert!(document.head.full && notify.to_bytes().len() < 256 * 1024);
+        document.watchers.len()
+    };
     let fetch = subscribe(&mut scene, "carol", "presence.winfo", 0);
     let sent = scene.send(&fetch);
     take(&mut scene, &sent);
-    assert!(sent.len() == 2 && document(&sent[1]).watchers.len() < 300);
+    assert_eq!(all(&sent), 250);
+    let request = subscribe(&mut scene, "carol", "presence.winfo", 600);
+    let sent = scene.send(&request);
+    take(&mut scene, &sent);
+    assert_eq!(all(&sent), 250);
+    for expires in ["600", "0"] {
+        let sent = again(&mut scene, &request, &sent[0], |next| next.set(Name::Expires, expires));
+        assert_eq!(all(&sent), 250);
+    }
+    assert_eq!(told(&mut scene, |_| {}).len(), 0);
+    scene.is_well();
+}
+
+#[test]
+fn what_is_too_much_for_one_document_follows_when_that_was_taken() {
+    let mut scene = watched_often(600);
+    let request = subscribe(&mut scene, "carol", "presence.winfo", 600);
+    let first = scene.send(&request);
+    let mut table = winfo::Table::default();
+    for refreshed in [false, true] {
+        let mut sent = match refreshed {
+            false => first[1..].to_vec(),
+            true => refresh(&mut scene, &request, &first[0], |_| {}).split_off(1),
+        };
+        let mut rows = Vec::new();
+        while let [notify] = sent.as_slice() {
+            assert!(notify.to_bytes().len() < 256 * 1024);
+            let document = document(notify);
+            assert_eq!(document.head.full, rows.is_empty());
+            rows.push(document.watchers.len());
+            assert_eq!(table.handle(document, scene.world.now), Ok(winfo::Merged::Done));
+            sent = scene.send(&Message::response(notify, 200, Some("carol")));
+        }
+        assert!(sent.is_empty() && rows.len() == 3, "{rows:?}");
+        assert_eq!((rows.iter().sum::<usize>(), table.watchers().count()), (600, 600));
+    }
+    assert_eq!(told(&mut scene, |_| {}).len(), 0, "nothing is left over");
+    // One document is all that a fetch gets: it does not say that nothing is missing.
+    let fetch = subscribe(&mut scene, "carol", "presence.winfo", 0);
+    let sent = scene.send(&fetch);
+    take(&mut scene, &sent);
+    assert_eq!((sent.len(), document(&sent[1]).head.full), (2, false));
+    // Who wants to hear of no changes gets none of the rest either.
+    let quiet = again(&mut scene, &request, &first[0], |next| next.push(Name::SuppressIfMatch, "*"));
+    assert_eq!((quiet.len(), quiet[1].body.len()), (2, 0));
+    assert_eq!(told(&mut scene, |_| {}).len(), 0);
     scene.is_well();
 }
 

@@ -21,7 +21,7 @@ pub use identity::Identities;
 use super::authentication::{Attempt, Verdict};
 use super::{Agent, Event, FailureCode, Output};
 use crate::dialog;
-use crate::event::partial::{Forms, Next};
+use crate::event::partial::Forms;
 use crate::event::watchers::{Changes, Limits, Notice, Row, WatcherId};
 use crate::event::{Decision, Watchers};
 use crate::presence::partial::{self, PIDF_DIFF};
@@ -267,51 +267,31 @@ impl Agent {
         subscribe: Option<&Message>,
         now: Instant,
     ) {
+        let online = self.link.is_online();
         for notice in notices {
-            let mut told = self.tell_watcher(package, notice, subscribe, now).is_some();
-            // What was too much for one document follows at once.
-            let rest = Notice { next: Next::Changes, ..notice.clone() };
-            while told && package == Package::Winfo && self.has_more(notice.id) {
-                told = self.tell_watcher(package, &rest, None, now).is_some();
+            // Whoever still watches is told what is true when the connection is back.
+            if !online && notice.end.is_none() {
+                let Some(presentity) = &mut self.presentity else { return };
+                presentity.set(package).miss(notice.id);
+                continue;
+            }
+            let document = self.document(package, notice, now);
+            let watcher = self.may_want_proof(package, notice.id);
+            let Some(presentity) = &mut self.presentity else { return };
+            let Some((_, mut notify)) = presentity.set(package).tell(notice, document, subscribe, now) else {
+                continue;
+            };
+            if package == Package::Winfo && notice.end.is_some() {
+                presentity.tables.remove(&notice.id);
+            }
+            notify.push(Name::AllowEvents, EVENTS);
+            let expired = matches!(notice.end, Some((Reason::Timeout, _)));
+            if online {
+                self.send_notify(package, notice.id, notify, Attempt::of_notify(watcher), now);
+            } else if !expired {
+                presentity.keep(Late { package, id: notice.id, notify, watcher });
             }
         }
-    }
-
-    /// Nothing if no NOTIFY was made.
-    fn tell_watcher(
-        &mut self,
-        package: Package,
-        notice: &Notice,
-        subscribe: Option<&Message>,
-        now: Instant,
-    ) -> Option<()> {
-        let online = self.link.is_online();
-        // Whoever still watches is told what is true when the connection is back.
-        if !online && notice.end.is_none() {
-            self.presentity.as_mut()?.set(package).miss(notice.id);
-            return None;
-        }
-        let document = self.document(package, notice, now);
-        let watcher = self.may_want_proof(package, notice.id);
-        let presentity = self.presentity.as_mut()?;
-        let (_, mut notify) = presentity.set(package).tell(notice, document, subscribe, now)?;
-        if package == Package::Winfo && notice.end.is_some() {
-            presentity.tables.remove(&notice.id);
-        }
-        notify.push(Name::AllowEvents, EVENTS);
-        let expired = matches!(notice.end, Some((Reason::Timeout, _)));
-        if online {
-            self.send_notify(package, notice.id, notify, Attempt::of_notify(watcher), now);
-        } else if !expired {
-            presentity.keep(Late { package, id: notice.id, notify, watcher });
-        }
-        Some(())
-    }
-
-    /// Whether a subscription to watcher information has not been told everything.
-    fn has_more(&self, id: WatcherId) -> bool {
-        let table = self.presentity.as_ref().and_then(|presentity| presentity.tables.get(&id));
-        table.is_some_and(|table| !table.is_empty())
     }
 
     /// The final response to a NOTIFY, `None` for none in time.
@@ -324,6 +304,10 @@ impl Agent {
     ) {
         let Some(presentity) = &mut self.presentity else { return };
         let notice = presentity.set(package).handle_answer(id, response, now);
+        // What was too much for one document follows when that was taken.
+        let taken = matches!(response.and_then(Message::status), Some(200..=299));
+        let cut = package == Package::Winfo && presentity.tables.get(&id).is_some_and(Changes::is_cut);
+        let notice = notice.or_else(|| presentity.set(package).more(id).filter(|_| taken && cut));
         self.tell_watchers(package, notice.as_slice(), None, now);
     }
 
@@ -354,7 +338,7 @@ impl Agent {
     }
 
     /// Instead of a NOTIFY that was challenged: what is true now, with the next CSeq. `None` if something newer has been
-    /// told since.
+    /// told since. Watcher information is told as it was: each document builds on the one before.
     pub(super) fn renotify(
         &mut self,
         package: Package,
@@ -368,10 +352,14 @@ impl Agent {
             // Nothing comes after it.
             return Some(dialog::retry(notify, number.saturating_add(1)));
         }
-        let notice = self.presentity.as_mut()?.set(package).again(id, number)?;
-        let document = self.document(package, &notice, now);
-        let told = self.presentity.as_mut()?.set(package).tell(&notice, document, None, now);
-        let (_, mut next) = told?;
+        let mut next = match package {
+            Package::Presence => {
+                let notice = self.presentity.as_mut()?.watchers.again(id, number)?;
+                let document = self.document(package, &notice, now);
+                self.presentity.as_mut()?.watchers.tell(&notice, document, None, now)?.1
+            }
+            Package::Winfo => self.presentity.as_mut()?.winfo.repeat(id, notify, now)?,
+        };
         next.push(Name::AllowEvents, EVENTS);
         Some(next)
     }

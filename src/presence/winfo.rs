@@ -28,10 +28,6 @@ const KEPT: Duration = Duration::from_secs(60);
 /// Rows of a table at most.
 const MOST_ROWS: usize = 5_000;
 
-/// Bytes of rows in one document that is told, unless a single row has more: peers close a WebSocket whose messages are
-/// larger than they take, and some take 64 KiB.
-pub const MOST_TOLD: usize = 48 * 1024;
-
 /// A document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatcherInfo {
@@ -134,14 +130,15 @@ pub fn write(info: &WatcherInfo) -> String {
     text
 }
 
-/// How many of the first of `watchers` are told in one document: as many as have [`MOST_TOLD`] bytes, at least one. The
-/// others follow as changes: who merges documents (RFC 3858 §4) has all in the end.
+/// How many of the first of `watchers` are told in one document: as many as have `most` bytes, at least one. Peers close a
+/// WebSocket whose messages are larger than they take. The others follow as changes: who merges documents (RFC 3858 §4)
+/// has all in the end.
 #[must_use]
-pub fn fitting(watchers: &[Watcher]) -> usize {
+pub fn fitting(watchers: &[Watcher], most: usize) -> usize {
     let mut text = String::new();
     let fits = |watcher: &&Watcher| {
         push_watcher(watcher, &mut text);
-        text.len() <= MOST_TOLD
+        text.len() <= most
     };
     watchers.iter().take_while(fits).count().max(1)
 }

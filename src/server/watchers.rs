@@ -17,6 +17,9 @@ const PRESENCE: Forms =
 /// Watcher information has one form for both, and says inside which it is.
 const WINFO: Forms = Forms { whole: WATCHERINFO, changes: "", full: |_, _| None, produce: |_, _, _| None };
 
+/// Bytes of watcher information in one document: pages take messages of 256 KiB.
+const MOST_TOLD: usize = 200 * 1024;
+
 /// The packages that are served.
 pub(super) const EVENTS: &str = "presence, presence.winfo";
 
@@ -221,43 +224,25 @@ impl Server {
         now: Instant,
     ) {
         for notice in notices {
-            let mut told = self.tell_watcher(package, notice, subscribe, now);
-            // What was too much for one document follows at once.
-            let rest = Notice { next: Next::Changes, ..notice.clone() };
-            while told
-                && package == Package::Winfo
-                && self.tables.get(&notice.id).is_some_and(|t| !t.is_empty())
-            {
-                told = self.tell_watcher(package, &rest, None, now);
+            let document = match package {
+                Package::Presence => self.presence_of(notice),
+                Package::Winfo => self.watchers_of(notice, now),
+            };
+            let Some((connection, mut notify)) = self.set(package).tell(notice, document, subscribe, now)
+            else {
+                continue;
+            };
+            if package == Package::Winfo && notice.end.is_some() {
+                self.tables.remove(&notice.id);
             }
+            let (token, connection) = (self.random.token(), ConnectionId(connection));
+            self.transactions.start(&mut notify, &token, (package, notice.id, connection), now);
+            self.outputs.push_back(Output::Send(connection, notify.to_bytes()));
         }
     }
 
-    /// Whether something was sent.
-    fn tell_watcher(
-        &mut self,
-        package: Package,
-        notice: &Notice,
-        subscribe: Option<&Message>,
-        now: Instant,
-    ) -> bool {
-        let document = match package {
-            Package::Presence => self.presence_of(notice),
-            Package::Winfo => self.watchers_of(notice, now),
-        };
-        let told = self.set(package).tell(notice, document, subscribe, now);
-        let Some((connection, mut notify)) = told else { return false };
-        if package == Package::Winfo && notice.end.is_some() {
-            self.tables.remove(&notice.id);
-        }
-        let (token, connection) = (self.random.token(), ConnectionId(connection));
-        self.transactions.start(&mut notify, &token, (package, notice.id, connection), now);
-        self.outputs.push_back(Output::Send(connection, notify.to_bytes()));
-        true
-    }
-
-    /// Everything after a SUBSCRIBE, otherwise what changed (RFC 3857 §4.3). What is too much for one document is left in
-    /// the table.
+    /// Everything after a SUBSCRIBE, otherwise what changed (RFC 3857 §4.3). What is too much for one document stays in
+    /// the table; if nothing comes after it, the document does not say that it is all.
     fn watchers_of(&mut self, notice: &Notice, now: Instant) -> Option<String> {
         let (_, presentity, _) = self.winfo.who(notice.id)?;
         let table = self.tables.get_mut(&notice.id)?;
@@ -270,8 +255,9 @@ impl Server {
         let rows: Vec<Row> = if full { self.watchers.rows(presentity).collect() } else { changed };
         let domain = &self.config.domain;
         let mut watchers: Vec<winfo::Watcher> = rows.iter().map(|row| described(row, domain, now)).collect();
-        watchers.truncate(winfo::fitting(&watchers));
-        rows.iter().skip(watchers.len()).for_each(|row| table.note(row));
+        watchers.truncate(winfo::fitting(&watchers, MOST_TOLD));
+        table.put_back(&rows[watchers.len()..]);
+        let full = full && (notice.end.is_none() || !table.is_cut());
         Some(winfo::write(&WatcherInfo { head: Head { version, full }, watchers }))
     }
 
@@ -285,6 +271,10 @@ impl Server {
         now: Instant,
     ) {
         let notice = self.set(package).handle_answer(id, response, now);
+        // What was too much for one document follows when that was taken.
+        let taken = matches!(response.and_then(Message::status), Some(200..=299));
+        let cut = package == Package::Winfo && self.tables.get(&id).is_some_and(Changes::is_cut);
+        let notice = notice.or_else(|| self.winfo.more(id).filter(|_| taken && cut));
         self.tell_watchers(package, notice.as_slice(), None, now);
     }
 

@@ -7,9 +7,12 @@ use crate::presence::table::Head;
 use crate::presence::winfo::{Watcher, WatcherInfo, fitting, write};
 use crate::time::Instant;
 
+/// Bytes of rows in one document: Kamailio, which may stand between, closes a WebSocket over more than 64 KiB.
+const MOST_TOLD: usize = 48 * 1024;
+
 impl Agent {
-    /// Everything after a SUBSCRIBE, otherwise what changed (RFC 3857 §4.3). What is too much for one document is left in
-    /// the table.
+    /// Everything after a SUBSCRIBE, otherwise what changed (RFC 3857 §4.3). What is too much for one document stays in
+    /// the table; if nothing comes after it, the document does not say that it is all.
     pub(super) fn watcher_information(&mut self, notice: &Notice, now: Instant) -> Option<String> {
         let resource = self.config.aor.to_string();
         let presentity = self.presentity.as_mut()?;
@@ -22,11 +25,11 @@ impl Agent {
         let full = asked && notice.next == Next::Whole;
         let (version, changed) = table.take();
         let rows: Vec<Row> = if full { presentity.watchers.rows("").collect() } else { changed };
-        let head = Head { version, full };
         let mut watchers: Vec<Watcher> = rows.iter().map(|row| described(row, &resource, now)).collect();
-        watchers.truncate(fitting(&watchers));
-        rows.iter().skip(watchers.len()).for_each(|row| table.note(row));
-        Some(write(&WatcherInfo { head, watchers }))
+        watchers.truncate(fitting(&watchers, MOST_TOLD));
+        table.put_back(&rows[watchers.len()..]);
+        let full = full && (notice.end.is_none() || !table.is_cut());
+        Some(write(&WatcherInfo { head: Head { version, full }, watchers }))
     }
 }
 

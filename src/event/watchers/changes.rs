@@ -9,6 +9,8 @@ pub struct Changes {
     version: u32,
     /// By number of the row.
     changed: LiteMap<u32, Row>,
+    /// The last document had no room for all.
+    cut: bool,
 }
 
 impl Changes {
@@ -21,6 +23,18 @@ impl Changes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changed.is_empty()
+    }
+
+    /// `rows` had no room in the document that was made now: they follow, see [`super::Watchers::more`].
+    pub fn put_back(&mut self, rows: &[Row]) {
+        self.cut = !rows.is_empty();
+        rows.iter().for_each(|row| self.note(row));
+    }
+
+    /// Whether the last document had no room for all.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// The version of a document that is made now, and the rows that have changed since the last.

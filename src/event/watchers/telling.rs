@@ -61,6 +61,26 @@ impl Watchers {
         Some((connection, notify))
     }
 
+    /// The NOTIFY for what the last one, which was taken, had no room for. `None` where no changes are wanted.
+    #[must_use]
+    pub fn more(&self, id: WatcherId) -> Option<Notice> {
+        let usage = self.all.get(&id)?.usage.as_ref()?;
+        (!usage.quenched).then(|| self.notice(id, Next::Changes, None))
+    }
+
+    /// The document of `notify` once more, because that was challenged. For documents that say themselves which of them
+    /// are older; otherwise see [`Self::again`].
+    pub fn repeat(&mut self, id: WatcherId, notify: &Message, now: Instant) -> Option<Message> {
+        let usage = self.all.get_mut(&id)?.usage.as_mut()?;
+        let body = (!notify.body.is_empty()).then(|| (self.forms.whole, notify.body.clone()));
+        let mut next = usage.notifier.notify(body, now);
+        if let Some(tag) = notify.header(&Name::SipETag) {
+            next.push(Name::SipETag, tag.to_owned());
+        }
+        self.settle(id);
+        Some(next)
+    }
+
     /// Instead of [`Self::tell`]: `subscribe` was answered with 204 (RFC 5839 §6.3).
     pub fn suppress(&mut self, notice: &Notice, subscribe: &Message) {
         let usage = self.all.get_mut(&notice.id).and_then(|watcher| watcher.usage.as_mut());
