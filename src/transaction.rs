@@ -25,7 +25,7 @@ pub struct ClientTransactions<T> {
     transport: &'static str,
     sent_by: String,
     timer_f: Duration,
-    /// Oldest first, which is mostly the order of the answers too: the search ends early. An agent has no more than a
+    /// Mostly oldest first, which is mostly the order of the answers too: the search ends early. An agent has no more than a
     /// window of them, but when it closes; a server has one for each NOTIFY that is not yet answered.
     open: Vec<Open<T>>,
 }
@@ -113,10 +113,16 @@ impl<T> ClientTransactions<T> {
         self.end_until(now)
     }
 
+    /// One may have very many: each that ends leaves its place to the last.
     fn end_until(&mut self, deadline: Instant) -> Vec<T> {
         let mut owners = Vec::new();
-        while let Some(at) = self.open.iter().position(|open| open.deadline <= deadline) {
-            owners.push(self.open.remove(at).owner);
+        let mut at = 0;
+        while let Some(open) = self.open.get(at) {
+            if open.deadline <= deadline {
+                owners.push(self.open.swap_remove(at).owner);
+            } else {
+                at += 1;
+            }
         }
         owners
     }

@@ -104,3 +104,45 @@ fn what_was_due_while_a_page_slept_is_done_at_once_in_the_order_it_was_due() {
     page.seconds(0);
     assert!(page.is_silent(), "once");
 }
+
+#[test]
+#[cfg(not(target_arch = "wasm32"))]
+#[allow(clippy::disallowed_types)]
+fn very_many_transactions_end_at_once() {
+    let mut client = ClientTransactions::new("page.invalid".to_owned(), true, T1);
+    let uri = Uri::parse("sip:alice@example.com").unwrap();
+    let later = START + T1;
+    for number in 0..100_000_u64 {
+        let mut request = Message::request(Method::Notify, uri.clone());
+        let at = if number < 50_000 { START } else { later };
+        client.start(&mut request, &number.to_string(), [number; 8], at);
+    }
+    // In a time that grows with their number, not with its square: that would take many seconds.
+    let begin = std::time::Instant::now();
+    let mut first = client.handle_timeout(START + T1.times(64));
+    let mut rest = client.handle_disconnected();
+    assert!(begin.elapsed().as_secs() < 2, "{:?}", begin.elapsed());
+    first.sort_unstable();
+    rest.sort_unstable();
+    assert!(first.into_iter().map(|[number, ..]| number).eq(0..50_000));
+    assert!(rest.into_iter().map(|[number, ..]| number).eq(50_000..100_000));
+    assert!(client.is_empty());
+}
+
+#[test]
+fn transactions_end_when_they_are_due_and_after_a_sleep_a_moment_later() {
+    let mut client = ClientTransactions::new("page.invalid".to_owned(), true, T1);
+    let uri = Uri::parse("sip:alice@example.com").unwrap();
+    for seconds in [0, 20, 27, 30] {
+        let mut request = Message::request(Method::Notify, uri.clone());
+        client.start(&mut request, &seconds.to_string(), seconds, START + Duration::from_secs(seconds));
+    }
+    let at = |seconds| START + Duration::from_secs(seconds);
+    assert_eq!((client.handle_timeout(at(31)), client.poll_timeout()), (vec![], Some(at(32))));
+    assert_eq!((client.handle_timeout(at(32)), client.poll_timeout()), (vec![0], Some(at(52))));
+    // One is long overdue when the machine wakes, one is due, and one is not.
+    assert_eq!((client.handle_timeout(at(60)), client.poll_timeout()), (vec![27], Some(at(61))));
+    assert_eq!((client.handle_timeout(at(61)), client.poll_timeout()), (vec![20], Some(at(62))));
+    assert_eq!((client.handle_timeout(at(90)), client.poll_timeout()), (vec![], Some(at(91))));
+    assert_eq!((client.handle_timeout(at(150)), client.poll_timeout()), (vec![30], None), "once");
+}
