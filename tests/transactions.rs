@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{Page, START};
+use common::{Page, START, pidf};
+use sip_presence::agent::{FailureCode, Watching};
 use sip_presence::sip::{Limits, Message, Method, Name, Uri};
 use sip_presence::time::Duration;
 use sip_presence::transaction::{Arrival, ClientTransactions, Response, ServerTransactions, T1};
@@ -99,6 +100,8 @@ fn what_was_due_while_a_page_slept_is_done_at_once_in_the_order_it_was_due() {
     let again: Vec<String> =
         (0..page.pending()).map(|_| page.next_sent().request_uri().unwrap().to_string()).collect();
     assert_eq!(again, ["sip:carol@example.com", "sip:dave@example.com", "sip:bob@example.com"]);
+    // What was sent before the sleep has a moment more for its answer.
+    page.seconds(1);
     let fetched = |event: &sip_presence::agent::Event| matches!(event, sip_presence::agent::Event::Fetched { request, result: Err(_) } if *request == asked);
     assert_eq!(page.events.iter().filter(|event| fetched(event)).count(), 1, "Timer F of the fetch");
     page.seconds(0);
@@ -145,4 +148,50 @@ fn transactions_end_when_they_are_due_and_after_a_sleep_a_moment_later() {
     assert_eq!((client.handle_timeout(at(61)), client.poll_timeout()), (vec![20], Some(at(62))));
     assert_eq!((client.handle_timeout(at(90)), client.poll_timeout()), (vec![], Some(at(91))));
     assert_eq!((client.handle_timeout(at(150)), client.poll_timeout()), (vec![30], None), "once");
+}
+
+#[test]
+fn a_notify_that_came_while_the_machine_slept_is_heard_when_it_wakes() {
+    for slept in [40, 600] {
+        for retried in [false, true] {
+            let (mut page, id, mut subscribe) = Page::trying();
+            if retried {
+                page.seconds(20);
+                page.respond(&subscribe, 401, &[(Name::WwwAuthenticate, "Digest realm=\"r\", nonce=\"n\"")]);
+                subscribe = page.next_sent();
+            }
+            page.throttled(Duration::from_secs(slept));
+            page.accept(&subscribe, 3600);
+            assert_eq!(
+                page.notify(&subscribe, "active;expires=3600", &pidf("sip:bob@example.com", "busy", "")),
+                200
+            );
+            assert_eq!(page.view(id).subscription.state, Watching::Active, "{slept}");
+            assert!(page.failures().is_empty());
+        }
+        // Between the two the timer may fire. It is waited for a moment only.
+        for told in [true, false] {
+            let (mut page, id, subscribe) = Page::trying();
+            page.throttled(Duration::from_secs(slept));
+            page.accept(&subscribe, 3600);
+            page.throttled(Duration::ZERO);
+            assert_eq!(page.view(id).subscription.state, Watching::Trying);
+            if told {
+                assert_eq!(
+                    page.notify(&subscribe, "active;expires=3600", &pidf("sip:bob@example.com", "busy", "")),
+                    200
+                );
+            }
+            page.seconds(1);
+            let state = if told { Watching::Active } else { Watching::Terminated };
+            assert_eq!(page.view(id).subscription.state, state);
+        }
+    }
+    // Who never answers is waited for once more only, also where timers are always late.
+    let (mut page, id, _) = Page::trying();
+    page.throttled(Duration::from_secs(60));
+    assert_eq!(page.view(id).subscription.state, Watching::Trying);
+    page.throttled(Duration::from_secs(60));
+    assert_eq!(page.view(id).subscription.state, Watching::Terminated);
+    assert_eq!(page.failures()[0].code, FailureCode::Timeout);
 }

@@ -26,7 +26,8 @@ use crate::sip::{
 use crate::time::{Duration, Instant, earliest};
 use crate::transaction::T1;
 
-/// Timer N: a SUBSCRIBE that brought no NOTIFY by then has failed (RFC 6665 §4.1.2.4).
+/// Timer N: a SUBSCRIBE that brought no NOTIFY by then, and none a moment after its answer, has failed
+/// (RFC 6665 §4.1.2.4).
 pub const TIMER_N: Duration = T1.times(64);
 
 /// A subscription that lived this long was not part of a loop: the next failure counts as the first.
@@ -385,6 +386,8 @@ impl Subscriber {
                 dialog.handle_target(&contact.uri);
             }
         }
+        // After a sleep the answer is heard first: a moment more for the NOTIFY behind it.
+        self.timer_n = self.timer_n.map(|at| at.max(now + T1.times(2)));
         let asked = request.expires().unwrap_or(self.plan.expires);
         match self.state {
             State::NotifyWait if self.plan.expires > 0 => {
@@ -716,20 +719,20 @@ impl Subscriber {
     /// A deadline may have passed.
     pub fn handle_timeout(&mut self, random: &mut Random, now: Instant) -> Update {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let timer_n = self.timer_n();
         match self.state {
             State::Idle if due(self.retry_at) => self.ready = true,
-            State::NotifyWait if due(self.timer_n) => {
-                let why = if self.in_flight { Why::NoAnswer } else { Why::NoNotify };
-                return self.end(why, Again::After(None), random, now);
+            State::NotifyWait if due(timer_n) => {
+                return self.end(Why::NoNotify, Again::After(None), random, now);
             }
-            State::Leaving if due(self.timer_n) || due(self.expires_at) => {
+            State::Leaving if due(timer_n) || due(self.expires_at) => {
                 return Update::Ended(self.finish());
             }
             State::Pending | State::Active => {
                 if due(self.expires_at) {
                     return self.end(Why::Expired, Again::AtOnce, random, now);
                 }
-                if due(self.timer_n) && !self.in_flight {
+                if due(timer_n) {
                     return self.end(Why::NoNotify, Again::AtOnce, random, now);
                 }
                 if due(self.refresh_at) {
@@ -748,13 +751,17 @@ impl Subscriber {
         match self.state {
             State::Over => None,
             State::Idle => self.retry_at.filter(|_| !self.ready),
-            State::NotifyWait => self.timer_n,
+            State::NotifyWait => self.timer_n(),
             State::Pending | State::Active => {
-                let timer_n = self.timer_n.filter(|_| !self.in_flight);
-                earliest(timer_n, earliest(self.refresh_at.filter(|_| !self.ready), self.expires_at))
+                earliest(self.timer_n(), earliest(self.refresh_at.filter(|_| !self.ready), self.expires_at))
             }
-            State::Leaving => earliest(self.timer_n, self.expires_at),
+            State::Leaving => earliest(self.timer_n(), self.expires_at),
         }
+    }
+
+    /// While there is no answer, the transaction says when to wait no longer: it knows of sleeps.
+    fn timer_n(&self) -> Option<Instant> {
+        self.timer_n.filter(|_| !self.in_flight)
     }
 }
 
