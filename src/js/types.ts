@@ -465,7 +465,7 @@ export interface Explanation {
   readonly warnings: readonly string[];
 }
 
-/** A presence agent: watcher and publisher on one connection. */
+/** A presence agent: watcher and publisher on one connection. A wrong argument throws TypeError at once, also where a promise is returned. */
 export interface Agent extends EventTarget {
   /** Watches one presentity, or many. Returns the function that ends the watch. */
   watch(uri: string | readonly string[], callback: WatchCallback, options?: WatchOptions): () => void;
