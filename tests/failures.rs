@@ -169,6 +169,23 @@ fn reach(code: FailureCode) -> Failure {
             page.watch("sip:carol@example.com");
             told(&page)
         }
+        #[cfg(not(feature = "full"))]
+        FailureCode::NotAsked => *Failure::new(code),
+        #[cfg(feature = "full")]
+        FailureCode::NotAsked => {
+            let audience = sip_presence::agent::Audience::new(sip_presence::agent::Identities::From);
+            let mut page = Page::online_with(|config| config.audience = Some(audience));
+            for _ in 0..2 {
+                let (status, note, activities) = (Status::Busy, None, Vec::new());
+                let state = PublishedState { status, note, activities, until: None, input: None };
+                page.agent.publish(state, page.now);
+                page.seconds(0);
+                let request = page.next_sent();
+                page.respond(&request, 200, &[(Name::SipETag, "e"), (Name::Expires, "600")]);
+            }
+            assert_eq!(page.failures().len(), 1, "once");
+            told(&page)
+        }
         FailureCode::SecureOnly => {
             let mut page = Page::online_with(|config| config.servers = vec!["ws://example.com".to_owned()]);
             page.watch("sips:bob@example.com");

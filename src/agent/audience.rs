@@ -19,7 +19,7 @@ mod winfo;
 pub use identity::Identities;
 
 use super::authentication::{Attempt, Verdict};
-use super::{Agent, Event, FailureCode, Output};
+use super::{Agent, Event, Failure, FailureCode, Output};
 use crate::dialog;
 use crate::event::partial::Forms;
 use crate::event::watchers::{Changes, Limits, Notice, Row, WatcherId};
@@ -93,6 +93,8 @@ struct Late {
 /// The presence agent of a page.
 pub(super) struct Presentity {
     audience: Audience,
+    /// The application knows that the server answers watchers itself.
+    told_not_asked: bool,
     verifier: Verifier,
     watchers: Watchers,
     /// The user's own subscriptions to who watches.
@@ -123,6 +125,7 @@ impl Presentity {
             watchers: Watchers::new(&PRESENCE, audience.limits),
             winfo: Watchers::new(&WINFO, Limits { watchers: 20, of_one: 20, ..audience.limits }),
             audience,
+            told_not_asked: false,
             tables: LiteMap::new(),
             policies: LiteMap::new(),
             polite: LiteMap::new(),
@@ -155,6 +158,14 @@ impl Presentity {
 }
 
 impl Agent {
+    /// Tells once that the server has taken a publication: then it answers watchers by itself (RFC 3903 §3).
+    pub(super) fn tell_not_asked(&mut self) {
+        let told = self.presentity.as_mut().map(|presentity| &mut presentity.told_not_asked);
+        if told.is_some_and(|told| !core::mem::replace(told, true)) {
+            self.tell(Event::Error(Failure::new(FailureCode::NotAsked)));
+        }
+    }
+
     /// From now on `uri` gets this, whatever the application would answer; those who watch already at once. Whether
     /// there was room for it: otherwise, and where nobody can watch, nothing is changed.
     pub fn set_policy(&mut self, uri: &Uri, decision: Decision, now: Instant) -> bool {

@@ -97,7 +97,7 @@ failures! {
     Timeout "timeout" Network
         "The server did not answer a request within 32 seconds.";
     NoCredentials "no-credentials" Application
-        "The server asks for a password and the agent has none. Set `credentials`.";
+        "The server asks for a password and the agent was given none. Set `credentials`; a function must return them.";
     Unauthorized "unauthorized" Server
         "The server refused the credentials. Check user name, password and realm.";
     Algorithm "algorithm" Server
@@ -148,6 +148,8 @@ failures! {
         "The server gives no list (RFC 4662) for this address. Check the address; watch its members one by one.";
     TooManyWatches "too-many-watches" Application
         "The agent watches as many presentities as its limit allows.";
+    NotAsked "not-asked" Application
+        "The server takes publications and answers watchers itself: `authorize` is not asked. Make rules at the server.";
     SecureOnly "secure-only" Application
         "A sips: address cannot be reached over ws:. Use a wss: server.";
     Closed "closed" Application

@@ -314,6 +314,8 @@ impl Agent {
             publisher::Update::Nothing => {}
             publisher::Update::Resend(request) => self.resend(job, request, now),
             publisher::Update::Done(generation) => {
+                #[cfg(feature = "full")]
+                self.tell_not_asked();
                 for request in self.publication.settle(generation) {
                     self.tell(Event::Published { request, result: Ok(()) });
                 }

@@ -10,7 +10,7 @@ import {
 } from "./core.js";
 import { localFailure, PresenceError } from "./failure.js";
 import {
-  checkAddress, checkAutoAway, checkCredentials, checkOptions, checkPolicy, checkPublication, checkSubject,
+  checkAddress, checkAutoAway, checkCredentials, checkOptions, checkPolicy, checkPublication, checkSubject, checkWatching,
   checkWebSocket, needsFull,
 } from "./options.js";
 import { type CoreState, Record } from "./record.js";
@@ -124,6 +124,7 @@ export class PresenceAgent extends EventTarget implements Agent {
   #trace = false;
   /** Whether this page is a presence agent, and whether it is one or its server has rules. */
   readonly #isWatched: boolean;
+  readonly #hasRules: boolean;
   readonly #hasPolicies: boolean;
   #audience: Audience | undefined;
   /** What the application wants to be published. */
@@ -143,6 +144,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     this.#full = needsFull(options);
     this.#credentials = options.credentials;
     this.#isWatched = options.authorize !== undefined;
+    this.#hasRules = options.xcapRoot !== undefined;
     this.#hasPolicies = (options.authorize ?? options.xcapRoot) !== undefined;
     this.#taken = takeSession(this.#options.aor, options.keepSession !== false);
     const loaded = load(options.wasm).then(async ({ Core, attach }) => {
@@ -206,6 +208,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     return {
       handle: (kind, id, words, text) => guard(() => this.#handle(kind, id, new Record(words, text))),
       open: (url) => {
+        let cause = "";
         try {
           // The package `ws` would keep a process alive for 30 seconds after it; others do not look at it.
           const socket = new this.#WebSocket(url, "sip", { closeTimeout: 1000 });
@@ -214,9 +217,14 @@ export class PresenceAgent extends EventTarget implements Agent {
             onopen: () => this.#happen(Verb.Opened, Number((socket as WebSocket).protocol === "sip")),
             onmessage: (event?: MessageEvent) => this.#attempt(() => this.#core?.receive(this.#write(event?.data, true))),
             // Classes of the application's own may say less than a browser.
-            onclose: (event?: CloseEvent) => this.#happen(Verb.Closed, event?.code, `${event?.reason ?? ""}`),
-            // Some hosts take an error event that nobody listens to for a fatal error.
-            onerror: () => {},
+            onclose: (event?: CloseEvent) => this.#happen(Verb.Closed, event?.code, `${event?.reason || cause}`),
+            // Some hosts say here why. Chromium tells of a socket that a policy forbids, and then not that it is closed.
+            onerror: (event?: ErrorEvent) => {
+              cause = event?.message ?? "";
+              const it = socket as WebSocket;
+              // The core takes the handler away when it knows that the socket is closed.
+              if (it.readyState === 3) setTimeout(() => it.onclose?.({} as CloseEvent));
+            },
           });
         } catch (error) {
           this.#tell(Verb.Closed, 0, textOf(error));
@@ -280,9 +288,12 @@ export class PresenceAgent extends EventTarget implements Agent {
       case Kind.Connection:
         this.#setConnection(record.connection());
         break;
-      case Kind.Error:
-        this.#dispatch("error", record.failure());
+      case Kind.Error: {
+        const failure = record.failure();
+        // Who names the place of the server's rules knows who decides.
+        if (failure.code !== "not-asked" || !this.#hasRules) this.#dispatch("error", failure);
         break;
+      }
       case Kind.Trace: {
         const direction = id === 0 ? "sent" : "received";
         this.#dispatch("trace", Object.freeze({ direction, text: record.text(), at: Date.now() }));
@@ -408,7 +419,7 @@ export class PresenceAgent extends EventTarget implements Agent {
   }
 
   watch(uri: string | readonly string[], callback: WatchCallback, options?: WatchOptions): () => void {
-    const uris = (typeof uri === "string" ? [uri] : [...uri]).map(checkAddress);
+    const uris = (Array.isArray(uri) ? uri : [uri]).map(checkAddress);
     if (typeof callback !== "function") throw new TypeError("sip-presence: watch takes a callback");
     return this.#watch([...new Set(uris)], callback, this.#subject(options));
   }
@@ -510,8 +521,8 @@ export class PresenceAgent extends EventTarget implements Agent {
   /** A loop that is slower than the changes sees the newest state, not each one. */
   changes(uri: string, options: WatchOptions & { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<PresenceState> {
     checkAddress(uri);
+    checkWatching(options, "package signal");
     const { signal, ...watching } = options;
-    this.#subject(watching);
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("sip-presence: signal: give an AbortSignal");
     const signals = [this.#ended.signal, ...(signal === undefined ? [] : [signal])];
     const done: IteratorResult<PresenceState, undefined> = { done: true, value: undefined };

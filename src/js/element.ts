@@ -62,6 +62,8 @@ const LOOKS: Record<Status, readonly [shape: string, colour: string, dark: strin
 };
 
 const SVG = "http://www.w3.org/2000/svg";
+/** Reasons for which a watcher sees the person no more. */
+const BARRED = ["rejected", "forbidden"];
 /** Characters of a note that are shown. */
 const NOTE_LENGTH = 200;
 /** Characters of a note that are looked at: a peer may send megabytes. */
@@ -282,19 +284,23 @@ export class SipPresenceElement extends Base {
 
   #render(): void {
     const { words } = SipPresenceElement;
-    const state = this.#state;
+    const { state: stage, reason } = this.#state?.subscription ?? {};
+    const ended = stage === "terminated" && reason !== undefined && Object.hasOwn(words, reason) ? words[reason] : undefined;
+    // Who may not see the person any more is not shown what was to be seen before.
+    const state = ended !== undefined && BARRED.includes(reason!) ? undefined : this.#state;
     const status = state?.status ?? "unknown";
     const word = words[status];
     const more: string[] = [];
-    if (state !== undefined) {
-      const { state: stage, reason } = state.subscription;
+    if (state === undefined) {
+      if (ended !== undefined) more.push(ended);
+    } else {
       const timed = (text: string, at: number) => text.replace("{time}", () => time(at));
       if (state.dialogs && state.activities.includes("ringing")) more.push(words.ringing);
       if (state.until !== undefined) more.push(timed(words.until, state.until));
       if (state.idle) more.push(words.idle);
       if (state.outOfOffice) more.push(words.outOfOffice);
       if (stage === "pending") more.push(words.pending);
-      if (stage === "terminated" && reason !== undefined && Object.hasOwn(words, reason)) more.push(words[reason]!);
+      if (ended !== undefined) more.push(ended);
       if (state.stale && state.asOf !== undefined) more.push(timed(words.asOf, state.asOf));
     }
     const said = [word, ...more].join(", ");

@@ -239,9 +239,14 @@ export function checkWebSocket({ webSocket = globalThis.WebSocket }: AgentOption
   return webSocket as new (...args: unknown[]) => object;
 }
 
+/** Checks that the options of a watch, if there are any, have no other names than `known`. */
+export function checkWatching(options: unknown, known: string): void {
+  if (options !== undefined) checkNames("options of a watch", options, known);
+}
+
 /** Checks the package of a watch; `full`: whether the agent has the full module. */
 export function checkSubject(options: WatchOptions | undefined, full: boolean): Subject {
-  checkNames("options of a watch", options ?? {}, "package");
+  checkWatching(options, "package");
   const { package: wanted = "presence" } = options ?? {};
   if (wanted === "presence") return Subject.Presence;
   if (wanted !== "dialog") wrong(`package: give "presence" or "dialog", not ${describe(wanted)}`);

@@ -245,7 +245,9 @@ class Connections {
 
   setPolicy(presentity: string, watcher: string, decision: Decision): void {
     if (!DECISIONS.includes(decision)) throw new TypeError(`sip-presence: decision: give one of ${DECISIONS.join(", ")}`);
-    this.#core.setPolicy(presentity, watcher, decision);
+    if (!this.#core.setPolicy(presentity, watcher, decision)) {
+      throw new TypeError("sip-presence: setPolicy: give the names of two users, such as \"alice\" and \"bob\", no addresses");
+    }
   }
 
   #send(id: number, data: string | Uint8Array): void {

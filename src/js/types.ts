@@ -222,7 +222,7 @@ export type FailureCode =
   | "no-credentials" | "unauthorized" | "algorithm" | "untrusted" | "forbidden" | "not-found" | "rejected"
   | "unsupported-event" | "no-notify" | "expired" | "deactivated" | "probation" | "giveup" | "noresource"
   | "invariant" | "badfilter" | "ended" | "unavailable" | "server-error" | "refused" | "bad-response"
-  | "bad-message" | "too-large" | "bad-document" | "no-list" | "too-many-watches" | "secure-only"
+  | "bad-message" | "too-large" | "bad-document" | "no-list" | "too-many-watches" | "not-asked" | "secure-only"
   | "xcap-unreachable" | "bad-rules" | "policy-overruled" | "closed" | "authorize" | "policies"
   | "too-many-policies" | "library";
 

@@ -76,12 +76,13 @@ impl ServerCore {
         self.0.tell(|server, now| server.handle_disconnected(ConnectionId(connection), now));
     }
 
-    /// What `watcher` gets of `presentity` from now on; a word that is none is ignored.
+    /// What `watcher` gets of `presentity` from now on; false if one of them is no user, or the word is none.
     #[wasm_bindgen(js_name = setPolicy)]
-    pub fn set_policy(&self, presentity: &str, watcher: &str, word: &str) {
-        if let Some(decision) = Decision::from_word(if word == "confirm" { "ask" } else { word }) {
-            self.0.tell(|server, now| server.set_policy(presentity, watcher, decision, now));
-        }
+    pub fn set_policy(&self, presentity: &str, watcher: &str, word: &str) -> bool {
+        let decision = Decision::from_word(if word == "confirm" { "ask" } else { word });
+        decision.is_some_and(|decision| {
+            self.0.tell(|server, now| server.set_policy(presentity, watcher, decision, now))
+        })
     }
 
     /// Tells all watchers that the server goes away.
@@ -98,10 +99,11 @@ impl ServerCore {
 
 impl Shell {
     /// Tells the server something, in a short borrow, and acts on what follows.
-    fn tell(&self, act: impl FnOnce(&mut Server, Instant)) {
+    fn tell<T>(&self, act: impl FnOnce(&mut Server, Instant) -> T) -> T {
         let now = self.clock.now();
-        act(&mut self.server.borrow_mut(), now);
+        let result = act(&mut self.server.borrow_mut(), now);
         self.pump();
+        result
     }
 
     fn pump(&self) {

@@ -120,6 +120,20 @@ test("a class of WebSockets that says less than a browser's is enough", async (t
   assert.ok(state.stale);
 });
 
+test("a socket that fails says why, also where it never says that it is closed", async (t) => {
+  const { made, Socket } = sockets();
+  const { agent, errors } = start(t, Socket, { server: ["wss://one.test", "wss://two.test"] });
+  await until(() => made.length === 1, "a socket");
+  made[0].onerror({ message: "connect ECONNREFUSED" });
+  made[0].onclose({ code: 1006, reason: "" });
+  assert.deepEqual([agent.connection.reason.code, agent.connection.reason.reason], ["connection-failed", "connect ECONNREFUSED"]);
+  await until(() => made.length === 2, "another socket");
+  made[1].readyState = 3;
+  made[1].onerror({});
+  await until(() => agent.connection.state === "reconnecting" && agent.connection.attempt === 2, "it to be given up");
+  assert.equal(errors.at(-1).code, "connection-failed");
+});
+
 test("what is thrown while a late answer to authorize is acted on is told, and the agent can be closed", async (t) => {
   const { made, Socket } = sockets();
   let answer;

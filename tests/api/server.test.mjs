@@ -349,6 +349,22 @@ test("what a watcher gets can be changed while it watches", async (t) => {
   server.running.setPolicy("alice", "bob", "block");
   await state(({ subscription }) => subscription.reason === "rejected", "is refused");
   assert.throws(() => server.running.setPolicy("alice", "bob", "ask"), TypeError);
+  for (const [presentity, watcher] of [["sip:alice@example.test", "sip:bob@example.test"], ["Alice", "bob"], ["alice", "zed"]]) {
+    assert.throws(() => server.running.setPolicy(presentity, watcher, "allow"), { name: "TypeError", message: /names of two users/ });
+  }
+});
+
+test("a page with authorize is told once that this server answers watchers itself", async (t) => {
+  const server = await start(t);
+  for (const [xcapRoot, codes] of [[undefined, ["not-asked"]], ["http://127.0.0.1:9/xcap", []]]) {
+    const agent = openAgent(t, server, "alice", { authorize: () => "block", identities: "from", xcapRoot });
+    const told = [];
+    agent.addEventListener("error", ({ detail }) => told.push(detail.code));
+    await agent.publish({ status: "busy" });
+    await agent.publish({ status: "away" });
+    assert.deepEqual(told.filter((code) => code === "not-asked"), codes);
+    await agent.close();
+  }
 });
 
 // 3857-4.6-b

@@ -263,6 +263,7 @@ browserTest("what else is known is said in words, in the name and on the page", 
       { status: "busy", until: new Date().setHours(15, 0, 0, 0) },
       { subscription: { state: "pending" } },
       { subscription: { state: "terminated", reason: "rejected" } },
+      { status: "busy", note: "secret", stale: true, asOf: 1, subscription: { state: "terminated", reason: "forbidden" } },
       { subscription: { state: "terminated", reason: "constructor" } },
       { subscription: { state: "terminated", reason: "__proto__" } },
     ].map((changes) => {
@@ -272,7 +273,7 @@ browserTest("what else is known is said in words, in the name and on the page", 
   });
   const words = [
     "available, idle", "away, out of office", "busy, until 15:00", "unknown, waiting for approval",
-    "unknown, not allowed", "unknown", "unknown",
+    "unknown, not allowed", "unknown, not allowed", "unknown", "unknown",
   ];
   assert.deepEqual(seen, words.map((word) => [`Bob: ${word}`, word]));
 });
