@@ -125,6 +125,19 @@ function time(at: number): string {
 let shared: Agent | undefined;
 const connected = new Set<SipPresenceElement>();
 
+/** The events of the element by name, those of all elements included. */
+export interface SipPresenceEventMap extends Omit<HTMLElementEventMap, "change"> {
+  /** A new state. */
+  change: CustomEvent<PresenceState>;
+}
+
+interface Listen {
+  <K extends keyof SipPresenceEventMap>(
+    type: K, listener: (this: SipPresenceElement, event: SipPresenceEventMap[K]) => unknown, options?: boolean | AddEventListenerOptions,
+  ): void;
+  (type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void;
+}
+
 const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
 
 /**
@@ -137,6 +150,8 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
  * Fires `change`, a `CustomEvent<PresenceState>` that does not bubble, for each new state.
  */
 export class SipPresenceElement extends Base {
+  declare addEventListener: Listen;
+  declare removeEventListener: Listen;
   static readonly observedAttributes = ["uri", "package", "label"];
 
   /** The words of all elements, English. Overwrite them before the first element is connected. */

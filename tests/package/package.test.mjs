@@ -127,6 +127,11 @@ const CONSUMER = `
     if (error instanceof PresenceError) console.log(error.code, error.retryAt);
   }
   SipPresenceElement.agent = agent;
+  document.querySelector("sip-presence")?.addEventListener("change", ({ detail }) => console.log(detail.status));
+  const listener = (event: CustomEvent<PresenceState>): void => console.log(event.detail.note);
+  document.querySelector("sip-presence")?.addEventListener("change", listener);
+  document.querySelector("sip-presence")?.removeEventListener("change", listener);
+  document.querySelector("sip-presence")?.addEventListener("click", ({ clientX }) => console.log(clientX));
   unwatch();
   // @ts-expect-error a status that does not exist
   void agent.publish({ status: "asleep" });
