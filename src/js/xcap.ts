@@ -68,6 +68,7 @@ export function openXcap({ root, aor, ask, signal }: XcapOptions): SetRule {
   async function send(
     fail: Fail, method: "GET" | "PUT", headers: Record<string, string>, body = "",
   ): Promise<{ readonly response: Response; readonly text: string }> {
+    let isRepeated = false;
     for (let round = 0; ; round++) {
       if (credentials !== undefined) {
         const cnonce = Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("");
@@ -76,7 +77,16 @@ export function openXcap({ root, aor, ask, signal }: XcapOptions): SetRule {
         if (answer === undefined) fail("algorithm");
         headers = { ...headers, authorization: answer };
       }
-      const answered = await request(fail, method, headers, body);
+      // A server may just be closing a connection that was kept. GET and PUT may be repeated (RFC 9110 §9.2.2), with a nonce
+      // count of their own.
+      const answered = await request(fail, method, headers, body).catch((error: PresenceError) => {
+        if (isRepeated || error.code !== "xcap-unreachable") throw error;
+        isRepeated = true;
+      });
+      if (answered === undefined) {
+        round -= 1;
+        continue;
+      }
       const { status } = answered.response;
       if (status !== 401) return answered;
       challenge = answered.response.headers.get("www-authenticate") ?? "";

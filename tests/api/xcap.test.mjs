@@ -231,6 +231,19 @@ test("who is never told the password ends with the agent", async (t) => {
   assert.deepEqual(await ends, ["closed", "closed"]);
 });
 
+test("a connection that the server is just closing is no failure, but one that it always closes is", async (t) => {
+  const xcap = await start(t);
+  const agent = open(t, xcap);
+  for (const method of ["GET", "PUT"]) {
+    let drops = 1;
+    xcap.answer = (request) => (request.method === method && drops-- > 0 ? "drop" : undefined);
+    await agent.setPolicy(BOB, method === "GET" ? "allow" : "block");
+    assert.ok(drops <= 0);
+  }
+  xcap.answer = () => "drop";
+  await fails(agent.setPolicy(BOB, "allow"), "xcap-unreachable", { source: "network" });
+});
+
 test("a server that is not there or never answers holds nothing up", async (t) => {
   const xcap = await start(t);
   await fails(open(t, { root: "http://127.0.0.1:9/root" }).setPolicy(BOB, "allow"), "xcap-unreachable", { source: "network" });

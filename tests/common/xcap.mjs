@@ -9,7 +9,7 @@ import { createServer } from "node:http";
  * @property {Map<string, { text: string, tag: string }>} documents by path below the root
  * @property {{ method: string, path: string, headers: import("node:http").IncomingHttpHeaders, body: string }[]} requests
  *   all that came, the challenged ones too
- * @property {(request: object) => undefined | { status: number, headers?: object, body?: string | Buffer | AsyncIterable<Buffer> } | "hang"} answer
+ * @property {(request: object) => undefined | { status: number, headers?: object, body?: string | Buffer | AsyncIterable<Buffer> } | "hang" | "drop"} answer
  *   may be set: what is answered in place of the document, or nothing of the kind
  * @property {() => void} renew makes all nonces old
  * @property {() => Promise<void>} close
@@ -80,6 +80,10 @@ export async function startXcap({ users, realm = "example.test", algorithms = ["
     const known = documents.get(path);
     const other = xcap.answer?.({ method, path, headers, body });
     if (other === "hang") return;
+    if (other === "drop") {
+      request.socket.destroy();
+      return;
+    }
     const answer = other ?? (method === "PUT" ? store(path, request, body)
       : known === undefined ? { status: 404 } : { status: 200, headers: { etag: known.tag }, body: known.text });
     response.writeHead(answer.status, answer.headers);
