@@ -523,6 +523,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     checkAddress(uri);
     checkWatching(options, "package signal");
     const { signal, ...watching } = options;
+    this.#subject(watching);
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("sip-presence: signal: give an AbortSignal");
     const signals = [this.#ended.signal, ...(signal === undefined ? [] : [signal])];
     const done: IteratorResult<PresenceState, undefined> = { done: true, value: undefined };

@@ -173,6 +173,7 @@ test("a package that is wrong, or that the module has not, is a wrong argument",
   assert.throws(ask("dialog"), { name: "TypeError", message: /options of a watch: give an object with package/ });
   assert.throws(() => agent.changes(BOB, { signl: undefined }), { name: "TypeError", message: /signl: there is no such option; give package, signal/ });
   assert.throws(() => agent.changes(BOB, 5), TypeError);
+  assert.throws(() => agent.changes(BOB, { package: "dialog" }), { name: "TypeError", message: /full: true/ });
   assert.throws(ask(null), TypeError);
   for (const uri of [undefined, null, 5, {}]) {
     assert.throws(() => agent.watch(uri, () => {}), { name: "TypeError", message: /uri: give an address/ });
