@@ -122,10 +122,9 @@ export class PresenceAgent extends EventTarget implements Agent {
   /** Where the core reads messages and texts. */
   #buffer: Uint8Array = new Uint8Array();
   #trace = false;
-  /** Whether this page is a presence agent, and whether it is one or its server has rules. */
+  /** Whether this page is a presence agent, and whether its server has rules. */
   readonly #isWatched: boolean;
   readonly #hasRules: boolean;
-  readonly #hasPolicies: boolean;
   #audience: Audience | undefined;
   /** What the application wants to be published. */
   #wish: CorePublication | undefined;
@@ -145,10 +144,9 @@ export class PresenceAgent extends EventTarget implements Agent {
     this.#credentials = options.credentials;
     this.#isWatched = options.authorize !== undefined;
     this.#hasRules = options.xcapRoot !== undefined;
-    this.#hasPolicies = (options.authorize ?? options.xcapRoot) !== undefined;
     this.#taken = takeSession(this.#options.aor, options.keepSession !== false);
     const loaded = load(options.wasm).then(async ({ Core, attach }) => {
-      if (this.#hasPolicies) {
+      if (this.#isWatched || this.#hasRules) {
         this.#audience = attach?.(options, {
           core: () => this.#core, dispatch: this.#dispatch.bind(this), guard, ask: (challenge) => this.#ask(challenge), signal: this.#ended.signal,
         });
@@ -693,7 +691,7 @@ export class PresenceAgent extends EventTarget implements Agent {
   setPolicy(uri: string, policy: Policy): Promise<void> {
     checkAddress(uri);
     checkPolicy(policy);
-    if (!this.#hasPolicies) throw new TypeError("sip-presence: setPolicy needs authorize or xcapRoot");
+    if (!this.#isWatched && !this.#hasRules) throw new TypeError("sip-presence: setPolicy needs authorize or xcapRoot");
     return new Promise((resolve, reject) => {
       this.#when(() => resolve(this.#audience?.setPolicy(uri, policy)), (failure) => reject(new PresenceError(failure)));
     });
