@@ -15,6 +15,7 @@ import {
 } from "./options.js";
 import { type CoreState, Record } from "./record.js";
 import { type Session, takeSession } from "./session.js";
+import { ended, isBlank, isOver, unknown } from "./state.js";
 import type {
   Agent, AgentEventMap, AgentOptions, AutoAwayOptions, ChallengeInfo, ConnectionInfo, CredentialsProvider, Explanation, Failure,
   PresenceState, Policy, PublishOptions, WatchCallback, WatchOptions, WatchersCallback,
@@ -59,22 +60,6 @@ function guard(act: () => void): void {
   }
 }
 
-function unknown(uri: string): PresenceState {
-  return Object.freeze({
-    uri, status: "unknown", idle: false, outOfOffice: false, activities: Object.freeze([]),
-    subscription: Object.freeze({ state: "trying" }), stale: false, cause: "initial",
-  });
-}
-
-function isBlank(state: PresenceState): boolean {
-  const { subscription } = state;
-  return state.asOf === undefined && subscription.state === "trying" && subscription.retryAt === undefined;
-}
-
-function isOver({ subscription }: PresenceState): boolean {
-  return subscription.state === "terminated" && subscription.retryAt === undefined;
-}
-
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -90,12 +75,6 @@ function loopsOf(signal: AbortSignal): Set<() => void> {
     loops.set(signal, ends = all);
   }
   return ends;
-}
-
-/** A state when there will be no other: what was known may be old from now on. */
-function ended(state: PresenceState, failure: Failure): PresenceState {
-  const subscription = Object.freeze({ state: "terminated", reason: failure.code, failure } as const);
-  return Object.freeze({ ...state, subscription, stale: state.asOf !== undefined, cause: "local" } as const);
 }
 
 /** See {@link Agent}. */
