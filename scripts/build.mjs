@@ -144,6 +144,7 @@ async function javascript() {
   // Registering imports the class by its file, so that both entries share one.
   await bundle({ ...common, entryPoints: entry("element"), platform: "browser" });
   await bundle({ ...common, entryPoints: entry("define"), platform: "browser", external: ["./element.js"] });
+  await bundle({ ...common, entryPoints: entry("react"), platform: "neutral", external: ["react"] });
   await bundle({ ...common, entryPoints: entry("server"), platform: "node", packages: "external" });
   await bundle({
     ...common, entryPoints: entry("cli"), platform: "node", external: ["./server.js"], packages: "external",
@@ -198,7 +199,7 @@ const scripts = files("package.json", "tsconfig.json", "scripts/build.mjs", "src
 await build("javascript", [...modules, ...scripts], async () => {
   await javascript();
   run(join(root, "node_modules", ".bin", "tsc"), ["--project", "tsconfig.json"], { env: environment });
-  copyFileSync(join(root, "src", "js", "react.d.ts"), join(pkg, "react.d.ts"));
+  copyFileSync(join(root, "src", "js", "element-react.d.ts"), join(pkg, "element-react.d.ts"));
   prune();
 });
 await build("playground", files("package.json", "scripts/build.mjs", "www"), playground);

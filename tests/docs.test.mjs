@@ -129,7 +129,7 @@ test("the code in README.md and docs/ uses only names that exist", () => {
   const { exports } = JSON.parse(read("package.json"));
   const sources = {
     "sip-presence": "index", "sip-presence/inline": "inline", "sip-presence/element": "element",
-    "sip-presence/element/define": "define", "sip-presence/element/react": "define", "sip-presence/server": "server", "./lib/index.js": "index", "./lib/define.js": "define",
+    "sip-presence/element/define": "define", "sip-presence/element/react": "define", "sip-presence/react": "react", "sip-presence/server": "server", "./lib/index.js": "index", "./lib/define.js": "define",
   };
   const shapes = {
     agent: new Set(members("src/js/types.ts", "Agent")),
@@ -142,7 +142,7 @@ test("the code in README.md and docs/ uses only names that exist", () => {
   let count = 0;
   for (const file of ["README.md", ...documents("docs")]) {
     for (const [language, code] of split(read(file)).blocks) {
-      if (!["js", "ts", "tsx", "html"].includes(language)) continue;
+      if (!["js", "jsx", "ts", "tsx", "html"].includes(language)) continue;
       for (const [, names, from] of code.matchAll(/import \{ ([^}]+) \} from "((?:sip-presence|\.\/lib)[^"]*)"/g)) {
         assert.ok(sources[from] !== undefined, `${file}: no entry ${from}`);
         if (!from.startsWith(".")) assert.ok(exports[from.replace("sip-presence", ".")] !== undefined, `${file}: no export ${from}`);

@@ -60,7 +60,7 @@ const mainJob = (from, more, done) => `
 test("the tarball has what it needs and nothing else", () => {
   const names = packed.files.map(({ path }) => path);
   for (const name of ["package.json", "README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE", "pkg/index.js", "pkg/index.d.ts",
-    "pkg/types.d.ts", "pkg/inline.js", "pkg/sip-presence.wasm", "pkg/full.js", "pkg/sip-presence-full.wasm", "pkg/react.d.ts", "docs/api.md", "pkg/element.js", "pkg/define.js", "pkg/server.js", "pkg/server.d.ts",
+    "pkg/types.d.ts", "pkg/inline.js", "pkg/sip-presence.wasm", "pkg/full.js", "pkg/sip-presence-full.wasm", "pkg/element-react.d.ts", "pkg/react.js", "docs/api.md", "pkg/element.js", "pkg/define.js", "pkg/server.js", "pkg/server.d.ts",
     "pkg/sip-presence-server.wasm", "pkg/cli.js", "pkg/www/index.html"]) {
     assert.ok(names.includes(name), `${name} is missing`);
   }
@@ -159,34 +159,16 @@ for (const [module, moduleResolution] of [["ESNext", "Bundler"], ["NodeNext", "N
   });
 }
 
-/** As much of React's types as its JSX needs, in the same shape: `export =`, and a runtime that extends it. */
-const REACT = {
-  "package.json": `{ "name": "react", "version": "19.0.0", "exports": { ".": { "types": "./index.d.ts" }, "./jsx-runtime": { "types": "./jsx-runtime.d.ts" } } }`,
-  "index.d.ts": `
-    export = React;
-    declare namespace React {
-      interface HTMLAttributes<T> { className?: string; onClick?: (event: { currentTarget: T }) => void }
-      type DetailedHTMLProps<E extends HTMLAttributes<T>, T> = { key?: string; ref?: (element: T | null) => void } & E;
-      namespace JSX {
-        interface Element { type: unknown }
-        interface IntrinsicElements { span: DetailedHTMLProps<HTMLAttributes<HTMLSpanElement>, HTMLSpanElement> }
-      }
-    }`,
-  "jsx-runtime.d.ts": `
-    import * as React from "./";
-    export namespace JSX {
-      interface Element extends React.JSX.Element {}
-      interface IntrinsicElements extends React.JSX.IntrinsicElements {}
-    }`,
-};
-
-test("tsc knows the element in JSX of React, and checks its attributes", () => {
+test("tsc knows the element in JSX of React and the hook, and checks what they are given", () => {
   const folder = join(project, "react-types");
-  mkdirSync(join(folder, "node_modules/react"), { recursive: true });
-  for (const [name, text] of Object.entries(REACT)) writeFileSync(join(folder, "node_modules/react", name), text);
+  for (const name of ["@types/react", "csstype"]) {
+    cpSync(join(root, "node_modules", name), join(folder, "node_modules", name), { recursive: true });
+  }
   cpSync(join(project, "node_modules/sip-presence"), join(folder, "node_modules/sip-presence"), { recursive: true });
   writeFileSync(join(folder, "app.tsx"), `
+    import type { Agent } from "sip-presence";
     import { SipPresenceElement } from "sip-presence/element/react";
+    import { usePresence } from "sip-presence/react";
     console.log(SipPresenceElement.words.busy, document.querySelector("sip-presence")?.state?.status);
     export const dot = <sip-presence uri="sip:bob@example.com" label="Bob" note compact={false} package="dialog" className="dot"
       ref={(element) => console.log(element?.state)} onClick={({ currentTarget }) => console.log(currentTarget.agent)} />;
@@ -194,6 +176,13 @@ test("tsc knows the element in JSX of React, and checks its attributes", () => {
     export const wrong = <sip-presence uri="sip:bob@example.com" package="calls" />;
     // @ts-expect-error no such attribute
     export const misspelt = <sip-presence url="sip:bob@example.com" />;
+    export function Colleague({ agent, uri }: { agent: Agent | undefined; uri: string }) {
+      const { status, note } = usePresence(agent, uri, { package: "dialog" });
+      // @ts-expect-error an address is a text
+      usePresence(agent, undefined);
+      // @ts-expect-error no such status
+      return <span title={note}>{status === "free" ? "" : status}</span>;
+    }
   `);
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({
     compilerOptions: {
