@@ -34,7 +34,11 @@ pub struct WatcherId(pub u32);
 
 /// What a watcher gets (RFC 5025 §3.2.1), from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(feature = "server", derive(serde::Deserialize), serde(rename_all = "kebab-case"))]
+#[cfg_attr(
+    feature = "server",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 pub enum Decision {
     /// Refused.
     Block,

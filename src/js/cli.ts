@@ -16,6 +16,7 @@ const HELP = `sip-presence ${VERSION}
                     without it: demo users, on loopback only, with the playground page
   --host ADDRESS    where to listen (127.0.0.1)
   --port PORT       0 for any that is free (8080)
+  --state FILE      keep there over a restart what was decided; it is made if it is not there
   --playground      serve the playground page too, with a sign-in form
   --verbose         print who registers, publishes and subscribes
   --help (-h), --version
@@ -44,7 +45,7 @@ function readConfig(file: string): ServerConfig {
     fail(`${file}: ${(error as Error).message}`);
   }
   // Options of `startServer` that the command line has others for; the core knows the rest.
-  for (const name of ["host", "port", "path", "server", "onEvent"]) {
+  for (const name of ["host", "port", "path", "server", "state", "onEvent"]) {
     if (name in Object(config)) fail(`${file}: ${name} does not belong in the configuration`);
   }
   return config;
@@ -57,11 +58,13 @@ function print(event: ServerEvent): void {
     case "conflict": return console.log(`${event.user}: ${event.what}`);
     case "registered": return console.log(`${event.user} registered`);
     case "published": return console.log(`${event.user} published`);
+    case "ignored": return console.error(`sip-presence: the state has something about ${JSON.stringify(event.user)}, who is no user`);
+    case "unsaved": return console.error(`sip-presence: the state was not written: ${event.what}`);
   }
 }
 
 async function serve(options: {
-  config?: string | undefined; host: string; port: string; playground: boolean; verbose: boolean;
+  config?: string | undefined; state?: string | undefined; host: string; port: string; playground: boolean; verbose: boolean;
 }): Promise<void> {
   const { host } = options;
   const port = Number(options.port);
@@ -78,7 +81,10 @@ async function serve(options: {
   };
   const page = demo !== undefined || options.playground;
   const http = createServer(page ? playground(demo) : (_, response) => void response.writeHead(404).end());
-  const server = await startServer({ ...config, server: http, ...(options.verbose ? { onEvent: print } : {}) });
+  const onEvent = (event: ServerEvent): void => {
+    if (options.verbose || event.kind === "ignored" || event.kind === "unsaved") print(event);
+  };
+  const server = await startServer({ ...config, server: http, onEvent, ...(options.state === undefined ? {} : { state: options.state }) });
   http.once("error", (error: NodeJS.ErrnoException) => fail(error.code === "EADDRINUSE"
     ? `port ${port} is in use: give another one with --port, or 0 for any that is free` : error.message));
   http.listen(port, host, () => {
@@ -107,6 +113,7 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       config: { type: "string" },
+      state: { type: "string" },
       host: { type: "string", default: "127.0.0.1" },
       port: { type: "string", default: "8080" },
       playground: { type: "boolean", default: false },

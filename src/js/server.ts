@@ -6,6 +6,9 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { type RawData, WebSocket, WebSocketServer } from "ws";
 import { initSync, ServerCore } from "../../pkg/wasm/server/sip_presence.js";
+import { StateError, StateFile } from "./state-file.js";
+
+export { StateError };
 
 /** What a watcher gets (RFC 5025 §3.2.1); `confirm` leaves the watcher pending. */
 export type Decision = "block" | "confirm" | "polite-block" | "allow";
@@ -73,7 +76,11 @@ export type ServerEvent =
   | { readonly kind: "conflict"; readonly user: string; readonly what: string }
   | { readonly kind: "subscribed"; readonly watcher: string; readonly presentity: string }
   /** `user`: with 401, who it said it was, and could not prove. A first request without credentials is not told. */
-  | { readonly kind: "refused"; readonly method: string; readonly status: number; readonly user?: string };
+  | { readonly kind: "refused"; readonly method: string; readonly status: number; readonly user?: string }
+  /** What is kept about a name that is no user has no effect. */
+  | { readonly kind: "ignored"; readonly user: string }
+  /** The state could not be written; it is tried again. Without `onEvent` this is a warning of the process. */
+  | { readonly kind: "unsaved"; readonly what: string };
 
 /** What `startServer` takes. */
 export interface ServerOptions extends ServerConfig {
@@ -85,6 +92,8 @@ export interface ServerOptions extends ServerConfig {
   readonly path?: string;
   /** An HTTP or HTTPS server that listens already, or will; `host` and `port` are then not used. */
   readonly server?: HttpServer | HttpsServer;
+  /** A file that keeps over a restart what was decided. It is made if it is not there. Default: nothing is kept. */
+  readonly state?: string;
   /** Is told what happens. */
   readonly onEvent?: (event: ServerEvent) => void;
 }
@@ -95,12 +104,15 @@ export interface PresenceServer {
   readonly url: string;
   /**
    * What a watcher gets of a user from now on, whatever the rules say; who watches already is told at once. Both are user
-   * names. Forgotten when the server ends.
+   * names. Kept over a restart with the option `state`.
    *
    * @throws TypeError for a word that is no decision.
    */
   setPolicy(presentity: string, watcher: string, decision: Decision): void;
-  /** Tells watchers with `deactivated`, closes connections with 1001, stops listening; a second at most. Once is enough. */
+  /**
+   * Tells watchers with `deactivated`, closes connections with 1001, stops listening; a second at most, and what it takes to
+   * write the state. Once is enough.
+   */
   close(): Promise<void>;
 }
 
@@ -119,19 +131,20 @@ let loaded = false;
 /**
  * Starts a presence server; resolves when it listens.
  *
- * @throws TypeError that names the field of the configuration which cannot be used; the error of `listen`.
+ * @throws TypeError that names the field of the configuration which cannot be used; {@link StateError}; the error of `listen`.
  */
 export async function startServer(options: ServerOptions): Promise<PresenceServer> {
   if (typeof options !== "object" || options === null) throw new TypeError("sip-presence: startServer takes an object with domain and users");
   if (options.path !== undefined && !/^\/[^?#]*$/.test(String(options.path))) throw new TypeError("sip-presence: path: begin it with /");
   if (options.onEvent !== undefined && typeof options.onEvent !== "function") throw new TypeError("sip-presence: onEvent: give a function");
-  const { host = "127.0.0.1", port = 0, path = "/ws", server, onEvent, ...config } = options;
+  if (options.state !== undefined && (typeof options.state !== "string" || options.state === "")) throw new TypeError("sip-presence: state: give the path of a file");
+  const { host = "127.0.0.1", port = 0, path = "/ws", server, onEvent, state, ...config } = options;
   if (!loaded) {
     initSync({ module: readFileSync(new URL("./sip-presence-server.wasm", import.meta.url)) });
     loaded = true;
   }
   const http = server ?? createServer((_, response) => void response.writeHead(404).end());
-  const connections = new Connections(config, onEvent);
+  const connections = new Connections(config, state, onEvent);
   const listener = connections.listen(http, path);
   if (server === undefined) {
     await new Promise<void>((resolve, reject) => {
@@ -172,21 +185,23 @@ class Connections {
   readonly #alive = new WeakSet<WebSocket>();
   readonly #acceptor: WebSocketServer;
   readonly #heartbeat: NodeJS.Timeout;
+  readonly #state: StateFile | undefined;
   #next = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(config: ServerConfig, onEvent: ServerOptions["onEvent"]) {
+  constructor(config: ServerConfig, state: string | undefined, onEvent: ServerOptions["onEvent"]) {
+    const tell = (event: ServerEvent): void => {
+      try {
+        onEvent?.(event);
+      } catch (error) {
+        queueMicrotask(() => { throw error; });
+      }
+    };
     const host = {
       send: (id: number, text: string) => this.#send(id, text),
       sendBinary: (id: number, bytes: Uint8Array) => this.#send(id, bytes),
       close: (id: number, code: number, reason: string) => this.#sockets.get(id)?.close(code, reason),
-      event: (kind: string, about: string, more: string) => {
-        try {
-          onEvent?.(event(kind, about, more));
-        } catch (error) {
-          queueMicrotask(() => { throw error; });
-        }
-      },
+      event: (kind: string, about: string, more: string) => tell(event(kind, about, more)),
       arm: (milliseconds: number) => {
         clearTimeout(this.#timer);
         this.#timer = setTimeout(() => this.#core.fired(), milliseconds);
@@ -199,11 +214,35 @@ class Connections {
       const where = / at line \d+ column \d+$/;
       throw new TypeError(`sip-presence: ${String(error).replace(where, "")}`);
     }
+    const unsaved = (what: string): void => {
+      if (onEvent === undefined) process.emitWarning(`sip-presence: the state was not written: ${what}`);
+      tell({ kind: "unsaved", what });
+    };
+    try {
+      this.#state = state === undefined ? undefined : this.#restore(state, unsaved);
+    } catch (error) {
+      this.#core.free();
+      throw error;
+    }
     // One byte more, so that the core sees a message that is too large and can say so.
     const maxPayload = Math.max(config.limits?.message ?? DEFAULT_MESSAGE, DEFAULT_MESSAGE) * 2;
     this.#acceptor = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload, handleProtocols: () => SIP });
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT);
     this.#heartbeat.unref();
+  }
+
+  /** A file that cannot be used is left as it is; one that is missing is made. */
+  #restore(name: string, unsaved: (what: string) => void): StateFile {
+    const file = new StateFile(name, () => this.#core.state(), unsaved);
+    if (file.text === undefined) file.changed();
+    else {
+      try {
+        this.#core.restore(file.text);
+      } catch (error) {
+        throw new StateError(name, String(error));
+      }
+    }
+    return file;
   }
 
   listen(http: HttpServer | HttpsServer, path: string): (request: IncomingMessage, socket: Duplex, head: Buffer) => void {
@@ -248,6 +287,7 @@ class Connections {
     if (!this.#core.setPolicy(presentity, watcher, decision)) {
       throw new TypeError("sip-presence: setPolicy: give the names of two users, such as \"alice\" and \"bob\", no addresses");
     }
+    this.#state?.changed();
   }
 
   #send(id: number, data: string | Uint8Array): void {
@@ -282,6 +322,7 @@ class Connections {
       socket.close(1001, "server goes away");
     }));
     await Promise.all(closing);
+    await this.#state?.close();
     clearTimeout(this.#timer);
     this.#core.free();
   }
@@ -301,6 +342,6 @@ function event(kind: string, about: string, more: string): ServerEvent {
       const [, status, user] = /^(\d+)(?: (.*))?$/s.exec(more) ?? [];
       return { kind, method: about, status: Number(status), ...(user === undefined ? {} : { user }) };
     }
-    default: return { kind: kind as "registered" | "published", user: about };
+    default: return { kind: kind as "registered" | "published" | "ignored", user: about };
   }
 }

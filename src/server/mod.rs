@@ -12,10 +12,12 @@ mod config;
 mod forward;
 mod presence;
 mod registrar;
+mod state;
 mod watchers;
 
 pub use crate::event::Decision;
 pub use config::{Config, ConfigError, Limits, Rule, Rules, User};
+pub use state::StateError;
 
 use crate::event::watchers::{Changes, WatcherId};
 use crate::event::{Compositor, Watchers};
@@ -28,6 +30,7 @@ use crate::transaction::{ClientTransactions, Response, ServerTransactions, T1};
 use authentication::Authentication;
 use forward::Forwarded;
 use registrar::{Bounds, Registrar};
+use state::Policies;
 use std::collections::{BTreeMap, VecDeque};
 use watchers::{EVENTS, Package};
 
@@ -78,6 +81,10 @@ pub enum Event {
         /// With 401: who it said it was, and could not prove.
         user: Option<String>,
     },
+    /// What is kept about a name that is no user has no effect.
+    Ignored {
+        user: String,
+    },
 }
 
 #[derive(Default)]
@@ -101,8 +108,8 @@ pub struct Server {
     /// Who watches who watches.
     winfo: Watchers,
     tables: BTreeMap<WatcherId, Changes>,
-    /// What was said since the start, by presentity and watcher.
-    policies: BTreeMap<(String, String), Decision>,
+    /// What was said while a server ran.
+    policies: Policies,
     /// NOTIFYs on their way.
     transactions: ClientTransactions<(Package, WatcherId, ConnectionId)>,
     /// Requests between users on their way.
@@ -129,7 +136,7 @@ impl Server {
             watchers,
             winfo,
             tables: BTreeMap::new(),
-            policies: BTreeMap::new(),
+            policies: Policies::new(),
             forwarded: BTreeMap::new(),
             unanswered: ServerTransactions::default(),
             outputs: VecDeque::new(),

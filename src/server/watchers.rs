@@ -67,12 +67,12 @@ pub(super) const fn sets() -> (Watchers, Watchers) {
 
 impl Server {
     /// From now on `watcher` gets this of `presentity`, whatever the rules say; who watches is told at once. Both are
-    /// user names; false if one of them is not. Forgotten with the server.
+    /// user names; false if one of them is not. [`Self::state`] has it then.
     pub fn set_policy(&mut self, presentity: &str, watcher: &str, decision: Decision, now: Instant) -> bool {
         if [presentity, watcher].iter().any(|name| !self.config.users.contains_key(*name)) {
             return false;
         }
-        self.policies.insert((presentity.to_owned(), watcher.to_owned()), decision);
+        self.policies.entry(presentity.to_owned()).or_default().insert(watcher.to_owned(), decision);
         let notices = self.watchers.decide(presentity, watcher, decision, now);
         self.tell_watchers(Package::Presence, &notices, None, now);
         self.share_news(now);
@@ -80,7 +80,7 @@ impl Server {
     }
 
     fn decide(&self, presentity: &str, watcher: &str) -> Decision {
-        let policy = self.policies.get(&(presentity.to_owned(), watcher.to_owned()));
+        let policy = self.policies.get(presentity).and_then(|watchers| watchers.get(watcher));
         policy.copied().unwrap_or_else(|| self.config.decide(presentity, watcher))
     }
 

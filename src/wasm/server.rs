@@ -85,6 +85,22 @@ impl ServerCore {
         })
     }
 
+    /// What is to be kept over a restart, after something was decided.
+    ///
+    /// # Errors
+    /// Why there is no text of it.
+    pub fn state(&self) -> Result<String, String> {
+        self.0.server.borrow().state().map_err(|error| error.to_string())
+    }
+
+    /// Takes over what was kept; before the first connection.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn restore(&self, text: &str) -> Result<(), String> {
+        self.0.tell(|server, _| server.restore(text)).map_err(|error| error.to_string())
+    }
+
     /// Tells all watchers that the server goes away.
     pub fn shutdown(&self) {
         self.0.tell(Server::shutdown);
@@ -130,6 +146,7 @@ impl Shell {
             Output::Close(connection, code, reason) => self.host.close(connection.0, code, reason),
             Output::Event(Event::Registered { user }) => self.host.event("registered", &user, ""),
             Output::Event(Event::Published { user }) => self.host.event("published", &user, ""),
+            Output::Event(Event::Ignored { user }) => self.host.event("ignored", &user, ""),
             Output::Event(Event::Conflict { user, what }) => self.host.event("conflict", &user, &what),
             Output::Event(Event::Subscribed { watcher, presentity }) => {
                 self.host.event("subscribed", &watcher, &presentity);
