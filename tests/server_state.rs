@@ -15,7 +15,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 fn restart(world: &mut World) {
     let kept = world.server.state().unwrap();
     world.restart_server();
-    world.server.restore(&kept).unwrap();
+    world.server.restore(&kept, world.now).unwrap();
     assert_eq!(world.server.state().unwrap(), kept);
 }
 
@@ -54,7 +54,7 @@ fn what_was_decided_counts_after_a_restart() {
 fn names_that_are_no_users_are_told_and_kept() {
     let mut world = World::with(81, |_| {});
     let text = r#"{"version":1,"policies":{"zed":{"bob":"allow","yva":"block"},"alice":{"yva":"allow"}}}"#;
-    world.server.restore(text).unwrap();
+    world.server.restore(text, world.now).unwrap();
     assert_eq!(ignored(&mut world.server), ["yva", "zed"]);
     assert!(world.server.set_policy("alice", "bob", Decision::Block, world.now));
     let kept = world.server.state().unwrap();
@@ -81,7 +81,7 @@ fn what_cannot_be_read_is_refused_as_a_whole() {
         ("{\"version\":1,\"policies\":{}} {}", "trailing"),
         (&deep, "version"),
     ] {
-        let error = world.server.restore(text).unwrap_err().to_string();
+        let error = world.server.restore(text, world.now).unwrap_err().to_string();
         assert!(error.contains(says), "{text:.40}: {error}");
         assert_eq!(world.server.state().unwrap(), before);
     }

@@ -1,6 +1,6 @@
 /** The command line: `sip-presence serve`. */
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { parseArgs } from "node:util";
 import { type Demo, playground } from "./files.js";
@@ -16,7 +16,8 @@ const HELP = `sip-presence ${VERSION}
                     without it: demo users, on loopback only, with the playground page
   --host ADDRESS    where to listen (127.0.0.1)
   --port PORT       0 for any that is free (8080)
-  --state FILE      keep there over a restart what was decided; it is made if it is not there
+  --state FILE      keep there what was decided, and users' own rules (XCAP at /xcap);
+                    it is made if it is not there
   --playground      serve the playground page too, with a sign-in form
   --verbose         print who registers, publishes and subscribes
   --help (-h), --version
@@ -45,7 +46,7 @@ function readConfig(file: string): ServerConfig {
     fail(`${file}: ${(error as Error).message}`);
   }
   // Options of `startServer` that the command line has others for; the core knows the rest.
-  for (const name of ["host", "port", "path", "server", "state", "onEvent"]) {
+  for (const name of ["host", "port", "path", "server", "state", "xcap", "onEvent"]) {
     if (name in Object(config)) fail(`${file}: ${name} does not belong in the configuration`);
   }
   return config;
@@ -58,6 +59,7 @@ function print(event: ServerEvent): void {
     case "conflict": return console.log(`${event.user}: ${event.what}`);
     case "registered": return console.log(`${event.user} registered`);
     case "published": return console.log(`${event.user} published`);
+    case "ruled": return console.log(`${event.user} changed the rules`);
     case "ignored": return console.error(`sip-presence: the state has something about ${JSON.stringify(event.user)}, who is no user`);
     case "unsaved": return console.error(`sip-presence: the state was not written: ${event.what}`);
   }
@@ -80,17 +82,20 @@ async function serve(options: {
     notifyInterval: 0,
   };
   const page = demo !== undefined || options.playground;
-  const http = createServer(page ? playground(demo) : (_, response) => void response.writeHead(404).end());
+  const others = page ? playground(demo) : (_: unknown, response: ServerResponse) => void response.writeHead(404).end();
+  const http = createServer((request, response) => void (server.handle(request, response) || others(request, response)));
   const onEvent = (event: ServerEvent): void => {
     if (options.verbose || event.kind === "ignored" || event.kind === "unsaved") print(event);
   };
-  const server = await startServer({ ...config, server: http, onEvent, ...(options.state === undefined ? {} : { state: options.state }) });
+  // Demo users may try it, and lose it at the end.
+  const server = await startServer({ ...config, server: http, onEvent, ...(demo === undefined ? {} : { xcap: "/xcap" }), ...(options.state === undefined ? {} : { state: options.state }) });
   http.once("error", (error: NodeJS.ErrnoException) => fail(error.code === "EADDRINUSE"
     ? `port ${port} is in use: give another one with --port, or 0 for any that is free` : error.message));
   http.listen(port, host, () => {
     const name = host.includes(":") ? `[${host}]` : host;
     if (page) console.log(`Playground: http://${name}:${(http.address() as AddressInfo).port}/`);
     console.log(`SIP over WebSocket: ${server.url} for ${config.domain}`);
+    if (server.xcapRoot !== undefined) console.log(`XCAP root: ${server.xcapRoot}`);
     if (demo !== undefined) {
       console.log(`Demo users: ${demo.users.map(({ name, password }) => `${name} (password ${password})`).join(", ")}`);
     }

@@ -1,12 +1,13 @@
 /** The presence server for Node: the core as WebAssembly, its WebSockets by `ws`. */
 import { readFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server as HttpServer } from "node:http";
+import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { type RawData, WebSocket, WebSocketServer } from "ws";
 import { initSync, ServerCore } from "../../pkg/wasm/server/sip_presence.js";
 import { StateError, StateFile } from "./state-file.js";
+import { serveXcap } from "./xcap-server.js";
 
 export { StateError };
 
@@ -60,6 +61,8 @@ export interface ServerConfig {
     readonly publications?: number;
     /** Bytes of a published document; a user's publications together make up to four times this. Default: 32768. */
     readonly publication?: number;
+    /** Bytes of the rules that a user makes by XCAP. Default: 65536. */
+    readonly ruleset?: number;
     readonly contacts?: number;
     /** Requests between users that wait for an answer, of one connection. Default: 64. */
     readonly forwarded?: number;
@@ -71,7 +74,7 @@ export interface ServerConfig {
 
 /** Something an operator may want to know. */
 export type ServerEvent =
-  | { readonly kind: "registered" | "published"; readonly user: string }
+  | { readonly kind: "registered" | "published" | "ruled"; readonly user: string }
   /** The publications of a user disagree; watchers are shown all of them. */
   | { readonly kind: "conflict"; readonly user: string; readonly what: string }
   | { readonly kind: "subscribed"; readonly watcher: string; readonly presentity: string }
@@ -90,9 +93,14 @@ export interface ServerOptions extends ServerConfig {
   readonly port?: number;
   /** The path of the WebSocket. Default: `/ws`. */
   readonly path?: string;
+  /**
+   * The path of the XCAP root, where users keep rules of their own (RFC 5025). Default: `/xcap` with `state`, otherwise none;
+   * `false` for none.
+   */
+  readonly xcap?: string | false;
   /** An HTTP or HTTPS server that listens already, or will; `host` and `port` are then not used. */
   readonly server?: HttpServer | HttpsServer;
-  /** A file that keeps over a restart what was decided. It is made if it is not there. Default: nothing is kept. */
+  /** A file that keeps over a restart what was decided, and the rules of users. It is made if it is not there. Default: nothing is kept. */
   readonly state?: string;
   /** Is told what happens. */
   readonly onEvent?: (event: ServerEvent) => void;
@@ -102,6 +110,13 @@ export interface ServerOptions extends ServerConfig {
 export interface PresenceServer {
   /** The URL for the `server` option of agents. */
   readonly url: string;
+  /** The URL for their `xcapRoot` option; undefined without XCAP. */
+  readonly xcapRoot: string | undefined;
+  /**
+   * Answers a request of an HTTP server of yours if it is one below the XCAP root; false if it is not, then it is yours. Without
+   * the option `server` nobody needs it.
+   */
+  handle(request: IncomingMessage, response: ServerResponse): boolean;
   /**
    * What a watcher gets of a user from now on, whatever the rules say; who watches already is told at once. Both are user
    * names. Kept over a restart with the option `state`.
@@ -119,6 +134,7 @@ export interface PresenceServer {
 const DECISIONS: readonly Decision[] = ["block", "confirm", "polite-block", "allow"];
 const SIP = "sip";
 const DEFAULT_MESSAGE = 256 * 1024;
+const DEFAULT_RULES = 64 * 1024;
 /** Bytes that may wait for a connection which does not read; one that lets more pile up is closed. */
 const MOST_UNSENT = 4 * 1024 * 1024;
 /** Milliseconds between two looks at whether a connection is alive. */
@@ -138,13 +154,17 @@ export async function startServer(options: ServerOptions): Promise<PresenceServe
   if (options.path !== undefined && !/^\/[^?#]*$/.test(String(options.path))) throw new TypeError("sip-presence: path: begin it with /");
   if (options.onEvent !== undefined && typeof options.onEvent !== "function") throw new TypeError("sip-presence: onEvent: give a function");
   if (options.state !== undefined && (typeof options.state !== "string" || options.state === "")) throw new TypeError("sip-presence: state: give the path of a file");
-  const { host = "127.0.0.1", port = 0, path = "/ws", server, onEvent, state, ...config } = options;
+  const { host = "127.0.0.1", port = 0, path = "/ws", server, onEvent, state, xcap = state !== undefined && "/xcap", ...config } = options;
+  if (xcap !== false && (!/^(?:\/[\w.~-]+)+$/.test(String(xcap)) || xcap === path)) throw new TypeError("sip-presence: xcap: give a path such as /xcap, or false");
   if (!loaded) {
     initSync({ module: readFileSync(new URL("./sip-presence-server.wasm", import.meta.url)) });
     loaded = true;
   }
-  const http = server ?? createServer((_, response) => void response.writeHead(404).end());
   const connections = new Connections(config, state, onEvent);
+  const handle = xcap === false ? () => false : connections.serveXcap(xcap);
+  const http = server ?? createServer((request, response) => {
+    if (!handle(request, response)) response.writeHead(404).end();
+  });
   const listener = connections.listen(http, path);
   if (server === undefined) {
     await new Promise<void>((resolve, reject) => {
@@ -167,13 +187,19 @@ export async function startServer(options: ServerOptions): Promise<PresenceServe
     }
   };
   let closing: Promise<void> | undefined;
+  const url = (scheme: "ws" | "http", path: string): string => {
+    const address = http.address() as AddressInfo | null;
+    const name = address?.family === "IPv6" ? `[${address.address}]` : address?.address ?? host;
+    return `${scheme}${"setSecureContext" in http ? "s" : ""}://${name}:${address?.port ?? port}${path}`;
+  };
   return {
     get url(): string {
-      const address = http.address() as AddressInfo | null;
-      const scheme = "setSecureContext" in http ? "wss" : "ws";
-      const name = address?.family === "IPv6" ? `[${address.address}]` : address?.address ?? host;
-      return `${scheme}://${name}:${address?.port ?? port}${path}`;
+      return url("ws", path);
     },
+    get xcapRoot(): string | undefined {
+      return xcap === false ? undefined : url("http", xcap);
+    },
+    handle,
     setPolicy: (presentity, watcher, decision) => connections.setPolicy(presentity, watcher, decision),
     close: () => closing ??= close(),
   };
@@ -186,7 +212,9 @@ class Connections {
   readonly #acceptor: WebSocketServer;
   readonly #heartbeat: NodeJS.Timeout;
   readonly #state: StateFile | undefined;
+  readonly #mostRules: number;
   #next = 0;
+  #isOver = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(config: ServerConfig, state: string | undefined, onEvent: ServerOptions["onEvent"]) {
@@ -224,6 +252,7 @@ class Connections {
       this.#core.free();
       throw error;
     }
+    this.#mostRules = config.limits?.ruleset ?? DEFAULT_RULES;
     // One byte more, so that the core sees a message that is too large and can say so.
     const maxPayload = Math.max(config.limits?.message ?? DEFAULT_MESSAGE, DEFAULT_MESSAGE) * 2;
     this.#acceptor = new WebSocketServer({ noServer: true, clientTracking: false, maxPayload, handleProtocols: () => SIP });
@@ -282,6 +311,10 @@ class Connections {
     this.#core.connected(id);
   }
 
+  serveXcap(root: string): PresenceServer["handle"] {
+    return serveXcap(root, this.#mostRules, () => (this.#isOver ? undefined : this.#core), () => this.#state?.changed());
+  }
+
   setPolicy(presentity: string, watcher: string, decision: Decision): void {
     if (!DECISIONS.includes(decision)) throw new TypeError(`sip-presence: decision: give one of ${DECISIONS.join(", ")}`);
     if (!this.#core.setPolicy(presentity, watcher, decision)) {
@@ -312,6 +345,7 @@ class Connections {
 
   async close(): Promise<void> {
     clearInterval(this.#heartbeat);
+    this.#isOver = true;
     this.#core.shutdown();
     const closing = [...this.#sockets.values()].map((socket) => new Promise<void>((resolve) => {
       const timer = setTimeout(() => socket.terminate(), CLOSING);
@@ -342,6 +376,6 @@ function event(kind: string, about: string, more: string): ServerEvent {
       const [, status, user] = /^(\d+)(?: (.*))?$/s.exec(more) ?? [];
       return { kind, method: about, status: Number(status), ...(user === undefined ? {} : { user }) };
     }
-    default: return { kind: kind as "registered" | "published" | "ignored", user: about };
+    default: return { kind: kind as "registered" | "published" | "ruled" | "ignored", user: about };
   }
 }

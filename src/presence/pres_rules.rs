@@ -8,6 +8,12 @@
 //! is theirs. What others have written stays as it is, byte for byte. Of all rules that hold for a watcher the one that
 //! gives most counts (RFC 4745 §10.2): nothing of ours can take away what another rule gives. May use: `xml`, `decimal`.
 
+#[cfg(feature = "server")]
+mod ruleset;
+
+#[cfg(feature = "server")]
+pub use ruleset::Ruleset;
+
 use super::DocumentError;
 use super::pidf::{Limits, read_time};
 use super::xml::{self, Attribute, Element, Node, push_attribute};

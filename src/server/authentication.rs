@@ -1,6 +1,7 @@
 //! Who a request comes from: digest, with the users of the configuration.
 
 use super::config::Config;
+use super::xcap;
 use crate::random::Random;
 use crate::sip::Message;
 use crate::sip::auth::{Denied, Verifier};
@@ -29,5 +30,17 @@ impl Authentication {
     ) -> Result<String, Denied> {
         let secret = |name: &str| config.users.get(name).map(super::User::secret);
         self.0.verify(request, &secret, &|uri| uri.host.eq_ignore_ascii_case(&config.domain), now)
+    }
+
+    /// The same of a request of HTTP.
+    pub(super) fn verify_http(
+        &mut self,
+        request: &xcap::Request<'_>,
+        config: &Config,
+        now: Instant,
+    ) -> Result<String, Denied> {
+        let secret = |name: &str| config.users.get(name).map(super::User::secret);
+        let authorization = request.authorization.ok_or(Denied::Challenge)?;
+        self.0.verify_http(authorization, request.method, request.path, request.body, &secret, now)
     }
 }

@@ -184,6 +184,8 @@ pub struct Limits {
     /// Bytes of a published document; a larger one gets 413, and so does one with which all of the user's together
     /// would make a document of more than four times this. Watchers may refuse what is too large.
     pub publication: usize,
+    /// Bytes of the rules that a user makes; more get 413.
+    pub ruleset: usize,
     /// Registered contacts of one user; one more gets 503.
     pub contacts: usize,
     /// Requests of one connection to other users that were not answered yet; one more gets 503.
@@ -201,6 +203,7 @@ impl Default for Limits {
             subscriptions: 10_000,
             publications: 16,
             publication: 32 * 1024,
+            ruleset: 64 * 1024,
             contacts: 16,
             forwarded: 64,
             message: 256 * 1024,

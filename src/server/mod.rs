@@ -12,8 +12,10 @@ mod config;
 mod forward;
 mod presence;
 mod registrar;
+mod rules;
 mod state;
 mod watchers;
+pub mod xcap;
 
 pub use crate::event::Decision;
 pub use config::{Config, ConfigError, Limits, Rule, Rules, User};
@@ -30,6 +32,7 @@ use crate::transaction::{ClientTransactions, Response, ServerTransactions, T1};
 use authentication::Authentication;
 use forward::Forwarded;
 use registrar::{Bounds, Registrar};
+use rules::AllRules;
 use state::Policies;
 use std::collections::{BTreeMap, VecDeque};
 use watchers::{EVENTS, Package};
@@ -63,6 +66,10 @@ pub enum Event {
         user: String,
     },
     Published {
+        user: String,
+    },
+    /// A user has made or removed rules.
+    Ruled {
         user: String,
     },
     /// The publications of a user disagree; all of them are shown.
@@ -110,6 +117,7 @@ pub struct Server {
     tables: BTreeMap<WatcherId, Changes>,
     /// What was said while a server ran.
     policies: Policies,
+    rules: AllRules,
     /// NOTIFYs on their way.
     transactions: ClientTransactions<(Package, WatcherId, ConnectionId)>,
     /// Requests between users on their way.
@@ -137,6 +145,7 @@ impl Server {
             winfo,
             tables: BTreeMap::new(),
             policies: Policies::new(),
+            rules: AllRules::default(),
             forwarded: BTreeMap::new(),
             unanswered: ServerTransactions::default(),
             outputs: VecDeque::new(),
@@ -438,6 +447,7 @@ impl Server {
         for presentity in self.publications.handle_timeout(now) {
             self.handle_change(&presentity, now);
         }
+        self.time_out_rules(now);
         self.time_out_subscriptions(now);
         self.share_news(now);
     }
@@ -473,6 +483,7 @@ impl Server {
             (self.registrar.poll_timeout(), "registration"),
             (self.publications.poll_timeout(), "publication"),
             (self.watchers.poll_timeout(), "subscription"),
+            (self.rules.poll_timeout(), "rules"),
             (self.winfo.poll_timeout(), "subscription to watcher information"),
         ]
         .into_iter()

@@ -121,7 +121,7 @@ impl Server {
 
 impl Server {
     /// What a watcher is shown; `None` while it is pending.
-    pub(super) fn presence_of(&self, notice: &Notice) -> Option<String> {
+    pub(super) fn presence_of(&self, notice: &Notice, now: Instant) -> Option<String> {
         let (watcher, presentity, entity) = self.watchers.who(notice.id)?;
         let presence = match notice.content {
             Content::Nothing => return None,
@@ -130,7 +130,7 @@ impl Server {
                 [] => offline(entity),
                 documents => {
                     let (whole, _) = compose::compose(entity, documents);
-                    self.config.transformations(presentity, watcher).apply(whole)
+                    self.transformations(presentity, watcher, now).apply(whole)
                 }
             },
         };

@@ -66,24 +66,6 @@ pub(super) const fn sets() -> (Watchers, Watchers) {
 }
 
 impl Server {
-    /// From now on `watcher` gets this of `presentity`, whatever the rules say; who watches is told at once. Both are
-    /// user names; false if one of them is not. [`Self::state`] has it then.
-    pub fn set_policy(&mut self, presentity: &str, watcher: &str, decision: Decision, now: Instant) -> bool {
-        if [presentity, watcher].iter().any(|name| !self.config.users.contains_key(*name)) {
-            return false;
-        }
-        self.policies.entry(presentity.to_owned()).or_default().insert(watcher.to_owned(), decision);
-        let notices = self.watchers.decide(presentity, watcher, decision, now);
-        self.tell_watchers(Package::Presence, &notices, None, now);
-        self.share_news(now);
-        true
-    }
-
-    fn decide(&self, presentity: &str, watcher: &str) -> Decision {
-        let policy = self.policies.get(presentity).and_then(|watchers| watchers.get(watcher));
-        policy.copied().unwrap_or_else(|| self.config.decide(presentity, watcher))
-    }
-
     pub(super) const fn set(&mut self, package: Package) -> &mut Watchers {
         match package {
             Package::Presence => &mut self.watchers,
@@ -125,7 +107,7 @@ impl Server {
         }
         let expires = self.grant(request.expires(), true)?;
         let decision = match package {
-            Package::Presence => self.decide(&presentity, user),
+            Package::Presence => self.decide(&presentity, user, now),
             // RFC 3857 §4.6 would show others their own row, which they know.
             Package::Winfo if presentity == user => Decision::Allow,
             Package::Winfo => Decision::Block,
@@ -208,7 +190,7 @@ impl Server {
         // What the watcher has already is not sent again (RFC 5839 §6.3).
         let unchanged = package == Package::Presence
             && request.header(&Name::SuppressIfMatch).is_some()
-            && holds(request, self.presence_of(&notice).as_deref());
+            && holds(request, self.presence_of(&notice, now).as_deref());
         if unchanged {
             self.accept(connection, request, 204, &tag, expires);
             self.watchers.suppress(&notice, request);
@@ -220,7 +202,7 @@ impl Server {
     }
 
     /// Sends what is due; `subscribe` is the request that it follows.
-    fn tell_watchers(
+    pub(super) fn tell_watchers(
         &mut self,
         package: Package,
         notices: &[Notice],
@@ -229,7 +211,7 @@ impl Server {
     ) {
         for notice in notices {
             let document = match package {
-                Package::Presence => self.presence_of(notice),
+                Package::Presence => self.presence_of(notice, now),
                 Package::Winfo => self.watchers_of(notice, now),
             };
             let Some((connection, mut notify)) = self.set(package).tell(notice, document, subscribe, now)

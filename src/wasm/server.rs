@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::seed;
 use super::timer::Timer;
 use crate::event::Decision;
-use crate::server::{Config, ConnectionId, Event, Output, Server};
+use crate::server::{Config, ConnectionId, Event, Output, Server, xcap};
 use crate::time::Instant;
 use core::cell::{Cell, RefCell};
 use core::str;
@@ -98,7 +98,26 @@ impl ServerCore {
     /// # Errors
     /// A sentence that says what is wrong with it.
     pub fn restore(&self, text: &str) -> Result<(), String> {
-        self.0.tell(|server, _| server.restore(text)).map_err(|error| error.to_string())
+        self.0.tell(|server, now| server.restore(text, now)).map_err(|error| error.to_string())
+    }
+
+    /// A request below the XCAP root. `request`: method, path below the root, and the headers Authorization, Content-Type,
+    /// If-Match and If-None-Match, each "" if it is absent. Gives status code, body, and names and values of headers.
+    pub fn xcap(&self, request: Vec<String>, body: &[u8]) -> Vec<String> {
+        let field = |at: usize| request.get(at).map(String::as_str).unwrap_or_default();
+        let header = |at: usize| Some(field(at)).filter(|value| !value.is_empty());
+        let request = xcap::Request {
+            method: field(0),
+            path: field(1),
+            authorization: header(2),
+            content_type: header(3),
+            if_match: header(4),
+            if_none_match: header(5),
+            body,
+        };
+        let answer = self.0.tell(|server, now| server.handle_xcap(&request, now));
+        let headers = answer.headers.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        [answer.status.to_string(), answer.body].into_iter().chain(headers).collect()
     }
 
     /// Tells all watchers that the server goes away.
@@ -146,6 +165,7 @@ impl Shell {
             Output::Close(connection, code, reason) => self.host.close(connection.0, code, reason),
             Output::Event(Event::Registered { user }) => self.host.event("registered", &user, ""),
             Output::Event(Event::Published { user }) => self.host.event("published", &user, ""),
+            Output::Event(Event::Ruled { user }) => self.host.event("ruled", &user, ""),
             Output::Event(Event::Ignored { user }) => self.host.event("ignored", &user, ""),
             Output::Event(Event::Conflict { user, what }) => self.host.event("conflict", &user, &what),
             Output::Event(Event::Subscribed { watcher, presentity }) => {

@@ -36,7 +36,7 @@ test("what was decided counts after a restart, and who watches sees it", async (
   const port = await freePort();
   const first = await start(t, { state, port });
   await until(async () => (await stat(state).catch(() => undefined))?.size > 0, "the file to be made");
-  assert.deepEqual(await kept(state), { version: 1, policies: {} });
+  assert.deepEqual(await kept(state), { version: 1, policies: {}, rules: {} });
   const server = { url: first.url, domain: config.domain, users };
   await openAgent(t, server, "alice").publish({ status: "busy", note: "here" });
   const seen = observe(openAgent(t, server, "bob"), ALICE);
@@ -47,7 +47,7 @@ test("what was decided counts after a restart, and who watches sees it", async (
   // What was said last is written before the end.
   first.setPolicy("alice", "carol", "polite-block");
   await first.close();
-  assert.deepEqual(await kept(state), { version: 1, policies: { alice: { bob: "allow", carol: "polite-block" } } });
+  assert.deepEqual(await kept(state), { version: 1, policies: { alice: { bob: "allow", carol: "polite-block" } }, rules: {} });
   const before = seen.states.length;
   await start(t, { state, port });
   await seen.state((s) => !s.stale && s.note === "here" && seen.states.indexOf(s) >= before, "is shown again");
@@ -173,7 +173,7 @@ test("the command line has it too", async (t) => {
   const ended = new Promise((resolve) => { child.on("close", resolve); });
   child.kill("SIGTERM");
   assert.equal(await until(ended, "the end"), 0);
-  assert.deepEqual(await kept(state), { version: 1, policies: {} });
+  assert.deepEqual(await kept(state), { version: 1, policies: {}, rules: {} });
   await writeFile(state, JSON.stringify({ version: 1, policies: { zed: {} } }));
   const second = await run(/WebSocket: \S+/);
   assert.match(second.output, /the state has something about "zed", who is no user/);

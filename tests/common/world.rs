@@ -257,6 +257,13 @@ impl World {
         self.drain_server();
     }
 
+    /// The server is told something that comes over no connection.
+    pub fn tell_server<T>(&mut self, act: impl FnOnce(&mut Server, Instant) -> T) -> T {
+        let result = act(&mut self.server, self.now);
+        self.drain_server();
+        result
+    }
+
     fn record(&mut self, from_server: bool, connection: ConnectionId, bytes: &[u8]) {
         if !self.recording {
             return;

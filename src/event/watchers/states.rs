@@ -216,9 +216,22 @@ impl Watchers {
 
     /// The state of `resource` changed. Who is blocked politely hears nothing, or the time would tell.
     pub fn handle_change(&mut self, resource: &str, now: Instant) -> Vec<Notice> {
+        self.tell_change(resource, None, now)
+    }
+
+    /// What `uri` is shown of `resource` changed.
+    #[cfg(feature = "server")]
+    pub fn handle_change_for(&mut self, resource: &str, uri: &str, now: Instant) -> Vec<Notice> {
+        self.tell_change(resource, Some(uri), now)
+    }
+
+    fn tell_change(&mut self, resource: &str, uri: Option<&str>, now: Instant) -> Vec<Notice> {
         let mut notices = Vec::new();
         for id in self.ids(resource) {
             let Some(watcher) = self.all.get_mut(&id) else { continue };
+            if uri.is_some_and(|uri| watcher.uri != uri) {
+                continue;
+            }
             let Some(usage) = watcher.usage.as_mut().filter(|usage| !usage.quenched) else { continue };
             let tell = watcher.decision == Decision::Allow && usage.notifier.handle_change(now);
             self.settle(id);

@@ -109,11 +109,15 @@ impl Verifier {
         let rows = request.credentials(&Name::Authorization);
         let rows = rows.into_iter().chain(request.credentials(&Name::ProxyAuthorization));
         let mut denied = Denied::Challenge;
+        let method = request.method();
+        // The proof covers its own `uri`, which must name something of ours, though not the same as the Request-URI
+        // (RFC 3261 §22.4 item 5).
+        let names_ours = |uri: &str| Uri::parse(uri).is_ok_and(|uri| is_ours(&uri));
         for row in rows {
             if row.realm != self.realm {
                 continue;
             }
-            match self.verify_row(&row, request, secret_of, is_ours, now) {
+            match self.verify_row(&row, method.as_str(), &request.body, secret_of, &names_ours, now) {
                 Ok(()) => return Ok(row.username),
                 Err(Denied::Stale) => denied = Denied::Stale,
                 Err(Denied::Challenge) => {}
@@ -122,12 +126,34 @@ impl Verifier {
         Err(denied)
     }
 
+    /// The same for a request of HTTP: `authorization` is its header. A proxy may have cut off the front of the path, so
+    /// the proof must cover a `uri` that ends with `path`, which is to say enough.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    #[cfg(feature = "server")]
+    pub fn verify_http(
+        &mut self,
+        authorization: &str,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        secret_of: &dyn Fn(&str) -> Option<Secret>,
+        now: Instant,
+    ) -> Result<String, Denied> {
+        let row = DigestCredentials::parse(authorization).ok().filter(|row| row.realm == self.realm);
+        let row = row.ok_or(Denied::Challenge)?;
+        self.verify_row(&row, method, body, secret_of, &|uri| uri.ends_with(path), now)?;
+        Ok(row.username)
+    }
+
     fn verify_row(
         &mut self,
         row: &DigestCredentials,
-        request: &Message,
+        method: &str,
+        body: &[u8],
         secret_of: &dyn Fn(&str) -> Option<Secret>,
-        is_ours: &dyn Fn(&Uri) -> bool,
+        is_ours: &dyn Fn(&str) -> bool,
         now: Instant,
     ) -> Result<(), Denied> {
         let (Some(made_at), Some(count), Some(qop)) = (self.made_at(&row.nonce), row.nc, row.qop) else {
@@ -142,11 +168,8 @@ impl Verifier {
         }
         let secret = secret_of(&row.username).ok_or(Denied::Challenge)?;
         let ha1 = secret.ha1(algorithm, &row.username, &self.realm).ok_or(Denied::Challenge)?;
-        let method = request.method();
-        let protected = Protected { method: method.as_str(), uri: &row.uri, body: &request.body };
-        // The proof covers its own `uri`, which must name something of ours, though not the same as the Request-URI
-        // (RFC 3261 §22.4 item 5).
-        if !Uri::parse(&row.uri).is_ok_and(|uri| is_ours(&uri)) || !row.verify(&ha1, protected) {
+        let protected = Protected { method, uri: &row.uri, body };
+        if !is_ours(&row.uri) || !row.verify(&ha1, protected) {
             return Err(Denied::Challenge);
         }
         let forget_at = made_at + self.lifetime;
