@@ -93,7 +93,8 @@ function sheet(document: Document): CSSStyleSheet {
   let made = sheets.get(document);
   if (made === undefined) {
     made = new (document.defaultView ?? globalThis).CSSStyleSheet();
-    made.replaceSync(style());
+    // Not in the jsdom that Jest has: there is no look to keep there.
+    (made as Partial<CSSStyleSheet>).replaceSync?.(style());
     sheets.set(document, made);
   }
   return made;
@@ -147,7 +148,7 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
  * `note`, to show the note; `compact`, to show the shape without the word; `package="dialog"`, to show calls.
  * Parts: `badge`, `icon`, `label`, `note`. Custom properties: `--sip-presence-size`, and `--sip-presence-available` and
  * so on for the colour of each status.
- * Fires `change`, a `CustomEvent<PresenceState>` that does not bubble, for each new state.
+ * Fires `change`, a `CustomEvent<PresenceState>` that does not bubble, soon after a new state.
  */
 export class SipPresenceElement extends Base {
   declare addEventListener: Listen;
@@ -279,12 +280,9 @@ export class SipPresenceElement extends Base {
     this.#render();
     if (agent === undefined || uri === "") return;
     try {
-      const unwatch = agent.watch(uri, (state) => {
+      this.#unwatch = agent.watch(uri, (state) => {
         if (turn === this.#turn) this.#show(state);
       }, options);
-      // A listener of `change` may have begun another watch by now.
-      if (turn === this.#turn) this.#unwatch = unwatch;
-      else unwatch();
     } catch (error) {
       reportError(error);
     }
@@ -294,7 +292,10 @@ export class SipPresenceElement extends Base {
     if (state === this.#state) return;
     this.#state = state;
     this.#render();
-    this.dispatchEvent(new CustomEvent("change", { detail: state }));
+    // Later, because a framework that is about to put the element into the page is not ready for a listener's news.
+    queueMicrotask(() => {
+      if (state === this.#state) this.dispatchEvent(new CustomEvent("change", { detail: state }));
+    });
   }
 
   #render(): void {

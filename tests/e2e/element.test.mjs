@@ -387,24 +387,28 @@ browserTest("an agent that was set before the element was defined is used", asyn
 });
 
 browserTest("an element that moves keeps its state and one watch; one that leaves has none", async () => {
-  const seen = await page.evaluate(() => {
+  const seen = await page.evaluate(async () => {
     const agent = new FakeAgent();
     const element = add({ uri: "sip:bob@example.com" }, agent);
     agent.show("sip:bob@example.com", { status: "busy" });
+    await undefined;
     let changes = 0;
     element.addEventListener("change", () => changes++);
     const list = document.createElement("div");
     document.body.append(list);
     const looks = [];
-    const look = () => looks.push([said(element), element.state?.status, agent.watched.length, changes]);
+    const look = async () => {
+      await undefined;
+      looks.push([said(element), element.state?.status, agent.watched.length, changes]);
+    };
     list.append(element);
-    look();
+    await look();
     element.remove();
-    look();
+    await look();
     agent.show("sip:bob@example.com", { status: "away" });
-    look();
+    await look();
     list.append(element);
-    look();
+    await look();
     return looks;
   });
   assert.deepEqual(seen, [
@@ -413,6 +417,16 @@ browserTest("an element that moves keeps its state and one watch; one that leave
     ["bob: busy", "busy", 0, 0],
     ["bob: away", "away", 1, 1],
   ]);
+});
+
+browserTest("where style sheets cannot be made, as in the jsdom of Jest, the element says the status all the same", async () => {
+  const name = await page.evaluate(() => {
+    delete CSSStyleSheet.prototype.replaceSync;
+    const agent = new FakeAgent();
+    agent.show("sip:bob@example.com", { status: "busy" });
+    return said(add({ uri: "sip:bob@example.com" }, agent));
+  });
+  assert.equal(name, "bob: busy");
 });
 
 browserTest("an element that moves to another document takes its look along", async () => {
@@ -441,8 +455,8 @@ browserTest("another address forgets the state of the one before", async () => {
   assert.deepEqual(seen, ["bob: busy", "carol: unknown", "carol: unknown", "sip:carol@example.com"]);
 });
 
-browserTest("change tells the state, once for each, and its listener may change the address", async () => {
-  const seen = await page.evaluate(() => {
+browserTest("change tells the state soon after it, once for each, and its listener may change the address", async () => {
+  const seen = await page.evaluate(async () => {
     const agent = new FakeAgent();
     agent.show("sip:bob@example.com", { status: "busy" });
     agent.show("sip:carol@example.com", { status: "away" });
@@ -455,12 +469,32 @@ browserTest("change tells the state, once for each, and its listener may change 
       element.setAttribute("uri", "sip:carol@example.com");
     });
     document.body.append(element);
+    const before = [told.length, said(element)];
+    await undefined;
     agent.watches.forEach(({ uri, callback }) => callback(agent.states.get(uri), uri));
-    return [told, said(element), agent.watched];
+    await undefined;
+    return [before, told, said(element), agent.watched];
   });
   assert.deepEqual(seen, [
+    [0, "bob: busy"],
     [["sip:bob@example.com", true, false], ["sip:carol@example.com", true, false]], "carol: away", ["sip:carol@example.com"],
   ]);
+});
+
+browserTest("a state that another has replaced before it was told is not told", async () => {
+  const seen = await page.evaluate(async () => {
+    const agent = new FakeAgent();
+    const told = [];
+    const element = document.createElement("sip-presence");
+    element.addEventListener("change", ({ detail }) => told.push(detail.status));
+    element.setAttribute("uri", "sip:bob@example.com");
+    element.agent = agent;
+    document.body.append(element);
+    agent.show("sip:bob@example.com", { status: "busy" });
+    await undefined;
+    return told;
+  });
+  assert.deepEqual(seen, ["busy"]);
 });
 
 browserTest("an address that the agent refuses is reported, and the other elements work", async () => {
