@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** The types of the public API. What crosses is plain data; times are epoch milliseconds. */
 
 /** One word for a whole presence document. `unknown` is not `offline`. */
@@ -454,6 +455,11 @@ export interface AgentEventMap {
   trace: CustomEvent<TraceMessage>;
 }
 
+/** What an EventTarget takes: the names that the types of a page have for it are not known in a program for Node. */
+type Listener = Parameters<EventTarget["addEventListener"]>[1];
+type AddOptions = Parameters<EventTarget["addEventListener"]>[2];
+type RemoveOptions = Parameters<EventTarget["removeEventListener"]>[2];
+
 /** Why a status is what it is. */
 export interface Explanation {
   readonly status: Status;
@@ -519,11 +525,9 @@ export interface Agent extends EventTarget {
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
   addEventListener<K extends keyof AgentEventMap>(
-    type: K, listener: (event: AgentEventMap[K]) => void, options?: boolean | AddEventListenerOptions): void;
-  addEventListener(
-    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+    type: K, listener: (event: AgentEventMap[K]) => void, options?: AddOptions): void;
+  addEventListener(type: string, listener: Listener, options?: AddOptions): void;
   removeEventListener<K extends keyof AgentEventMap>(
-    type: K, listener: (event: AgentEventMap[K]) => void, options?: boolean | EventListenerOptions): void;
-  removeEventListener(
-    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
+    type: K, listener: (event: AgentEventMap[K]) => void, options?: RemoveOptions): void;
+  removeEventListener(type: string, listener: Listener, options?: RemoveOptions): void;
 }

@@ -141,12 +141,12 @@ const CONSUMER = `
   createAgent({ server: "wss://a.example/ws" });
 `;
 
-for (const [module, moduleResolution] of [["ESNext", "Bundler"], ["NodeNext", "NodeNext"]]) {
+for (const [module, moduleResolution] of [["ESNext", "Bundler"], ["NodeNext", "NodeNext"], ["Node16", "Node16"]]) {
   test(`tsc accepts its types with module resolution ${moduleResolution}`, () => {
     writeFileSync(join(project, "consumer.ts"), CONSUMER);
     writeFileSync(join(project, "tsconfig.json"), JSON.stringify({
       compilerOptions: {
-        module, moduleResolution, target: "ES2022", lib: ["ES2022", "ESNext.Disposable", "DOM", "DOM.Iterable"], types: [],
+        module, moduleResolution, target: "ES2022", lib: ["ES2022", "DOM"], types: [], verbatimModuleSyntax: true,
         strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, noEmit: true, skipLibCheck: false,
       },
       files: ["consumer.ts"],
@@ -171,7 +171,8 @@ test("tsc knows the element in JSX of React and the hook, and checks what they a
     import { usePresence } from "sip-presence/react";
     console.log(SipPresenceElement.words.busy, document.querySelector("sip-presence")?.state?.status);
     export const dot = <sip-presence uri="sip:bob@example.com" label="Bob" note compact={false} package="dialog" className="dot"
-      ref={(element) => console.log(element?.state)} onClick={({ currentTarget }) => console.log(currentTarget.agent)} />;
+      ref={(element) => console.log(element?.state)} onClick={({ currentTarget }) => console.log(currentTarget.agent)}
+      onchange={({ detail }) => console.log(detail.status)} />;
     // @ts-expect-error no such package
     export const wrong = <sip-presence uri="sip:bob@example.com" package="calls" />;
     // @ts-expect-error no such attribute
@@ -186,7 +187,7 @@ test("tsc knows the element in JSX of React and the hook, and checks what they a
   `);
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({
     compilerOptions: {
-      module: "ESNext", moduleResolution: "Bundler", target: "ES2022", lib: ["ES2022", "ESNext.Disposable", "DOM", "DOM.Iterable"], types: [],
+      module: "ESNext", moduleResolution: "Bundler", target: "ES2022", lib: ["ES2022", "DOM"], types: [],
       jsx: "react-jsx", strict: true, exactOptionalPropertyTypes: true, noEmit: true, skipLibCheck: false,
     },
     files: ["app.tsx"],
@@ -198,18 +199,24 @@ test("tsc knows the element in JSX of React and the hook, and checks what they a
   }
 });
 
-test("tsc accepts the types of the server", () => {
+test("tsc accepts the types of the server and of the agent in a program for Node", () => {
   mkdirSync(join(project, "node-types"), { recursive: true });
   writeFileSync(join(project, "node-types/server.ts"), `
+    import { createAgent } from "sip-presence";
     import { startServer, type PresenceServer } from "sip-presence/server";
     const server: PresenceServer = await startServer({ domain: "a.test", users: { alice: "pw" }, rules: { default: "allow" } });
     await server.close();
     // @ts-expect-error no such rule
     void startServer({ domain: "a.test", users: { alice: "pw" }, rules: { default: "maybe" } });
+    await using agent = createAgent({ server: "wss://a.example/ws", aor: "sip:alice@example.com" });
+    const controller = new AbortController();
+    agent.addEventListener("error", ({ detail }) => console.log(detail.code), { once: true });
+    agent.addEventListener("trace", { handleEvent: (event) => console.log(event.type) });
+    for await (const { status } of agent.changes("sip:bob@example.com", { signal: controller.signal })) console.log(status);
   `);
   writeFileSync(join(project, "node-types/tsconfig.json"), JSON.stringify({
     compilerOptions: {
-      module: "NodeNext", moduleResolution: "NodeNext", target: "ES2022", strict: true, noEmit: true,
+      module: "NodeNext", moduleResolution: "NodeNext", target: "ES2022", lib: ["ES2022"], strict: true, noEmit: true, skipLibCheck: false,
       typeRoots: [join(root, "node_modules/@types")], types: ["node"],
     },
     files: ["server.ts"],
