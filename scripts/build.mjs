@@ -76,11 +76,18 @@ function shorten(module, glue) {
   writeFileSync(glue, text);
 }
 
-/** The glue of a page starts what `src/js/load.ts` has loaded: the loader of wasm-bindgen takes more than ours. */
+/**
+ * The glue of a page starts what `src/js/load.ts` has loaded: the loader of wasm-bindgen takes more than ours. What it
+ * makes of the host's classes is made then too: a host that lacks one, such as jsdom under Jest, can import us.
+ */
 function addStart(folder) {
   const glue = join(folder, "sip_presence_bg.js");
-  const start = "export function start(exports) {\n    __wbg_set_wasm(exports);\n    wasm.__wbindgen_start();\n}\n";
-  writeFileSync(glue, readFileSync(glue, "utf8") + start);
+  let made = "";
+  const text = readFileSync(glue, "utf8").replace(/^(?:let|const) (cachedText\w+) = (new .*);$/gm, (_, name, value) => {
+    made += `    ${name} = ${value};\n`;
+    return `let ${name};`;
+  }).replace(/^cachedTextDecoder\.decode\(\);\n/gm, "").replace(/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{\n[^]*?^\}\n/gm, "");
+  writeFileSync(glue, `${text}export function start(exports) {\n${made}    __wbg_set_wasm(exports);\n    wasm.__wbindgen_start();\n}\n`);
   const types = 'export * from "./sip_presence.js";\nexport function start(exports: WebAssembly.Exports): void;\n';
   writeFileSync(join(folder, "sip_presence_bg.d.ts"), types);
 }

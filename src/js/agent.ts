@@ -24,8 +24,6 @@ import type {
 /** Snapshots of presentities that nobody watches, kept so that each stays the same object. */
 const MOST_UNKNOWN = 1000;
 
-const encoder = new TextEncoder();
-
 /** What sets the key of a watch apart, by its subject: no address has a blank. */
 const MARKS = ["", "list ", "dialog ", "winfo "] as const;
 
@@ -236,7 +234,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     // A UTF-16 unit takes three bytes of UTF-8 at most.
     const most = bytes?.length ?? 3 * (data as string).length;
     if (this.#buffer.length <= most) this.#core?.reserve(most, isMessage);
-    if (bytes === undefined) return encoder.encodeInto(data as string, this.#buffer).written;
+    if (bytes === undefined) return new TextEncoder().encodeInto(data as string, this.#buffer).written;
     const held = bytes.subarray(0, this.#buffer.length);
     this.#buffer.set(held);
     return held.length;

@@ -16,9 +16,14 @@ function isA<Name extends "Request" | "Response">(name: Name, value: unknown): v
 /** An instance of the module from where it is: bytes, a compiled module, a response, or an address. */
 async function instantiate(source: unknown, imports: WebAssembly.Imports): Promise<WebAssembly.Instance> {
   let given = await source;
-  if (typeof given === "string" || given instanceof URL || isA("Request", given)) given = await fetch(given);
+  const failed = (why: unknown, url: unknown): Error => new Error(`failed to fetch Wasm: ${why} fetching '${url}'`);
+  if (typeof given === "string" || given instanceof URL || isA("Request", given)) {
+    const { url = given } = given as Request;
+    // What the browser says does not name the file.
+    given = await fetch(given).catch((error: unknown) => { throw failed(error, url); });
+  }
   if (isA("Response", given)) {
-    if (!given.ok) throw new Error(`failed to fetch Wasm: ${given.status} ${given.statusText} fetching '${given.url}'`);
+    if (!given.ok) throw failed(`${given.status} ${given.statusText}`, given.url);
     const isWasm = given.headers.get("Content-Type") === "application/wasm";
     if (isWasm && "instantiateStreaming" in WebAssembly) {
       return (await WebAssembly.instantiateStreaming(given, imports)).instance;

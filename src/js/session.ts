@@ -46,9 +46,9 @@ function random(): string {
 /** Takes the lock `name`: what lets go of it, or undefined if another page holds it. One that is refused tells nothing. */
 function lock(name: string): Promise<(() => void) | undefined> {
   return new Promise((resolve) => {
-    // Only a secure context has locks. Elsewhere a duplicated tab is not told from its original.
-    const locks = globalThis.navigator?.locks;
-    if (locks === undefined || AbortSignal.timeout === undefined) return resolve(() => {});
+    // Only a secure context has locks; happy-dom has null. Elsewhere a duplicated tab is not told from its original.
+    const locks = globalThis.navigator?.locks as LockManager | null | undefined;
+    if (!locks || AbortSignal.timeout === undefined) return resolve(() => {});
     locks.request(name, { signal: AbortSignal.timeout(PATIENCE) }, () => new Promise<void>(resolve))
       .catch((error: unknown) => resolve((error as Error)?.name === "TimeoutError" ? undefined : () => {}));
   });

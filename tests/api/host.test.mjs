@@ -1,9 +1,15 @@
 /** Hosts and WebSocket classes that are unlike a browser's, and texts longer than any message. */
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { createAgent } from "sip-presence";
-import { until } from "../common/wait.mjs";
+import { freePort } from "../common/port.mjs";
+import { event, until } from "../common/wait.mjs";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
 
 const ALICE = "sip:alice@example.test";
 const BOB = "sip:bob@example.test";
@@ -175,4 +181,36 @@ test("a host that cannot compile what it is still downloading does so afterwards
   const wasm = new Response(bytes, { headers: { "Content-Type": "application/wasm" } });
   start(t, Socket, { wasm }, fresh.createAgent);
   await until(() => made.length === 1, "a socket");
+});
+
+test("importing needs nothing that some hosts of unit tests lack", async () => {
+  const script = `
+    for (const name of ["TextDecoder", "TextEncoder", "fetch", "WebAssembly", "WebSocket"]) delete globalThis[name];
+    const imported = await Promise.all(["index", "inline", "full", "element", "define"].map((name) => import(\`./pkg/\${name}.js\`)));
+    console.log(imported.length);
+  `;
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", script], { cwd: root });
+  assert.equal(stdout.trim(), "5");
+});
+
+test("a host that has null for the locks of a browser can be used", async (t) => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", { configurable: true, value: { locks: null } });
+  t.after(() => (before === undefined ? delete globalThis.navigator : Object.defineProperty(globalThis, "navigator", before)));
+  const { made, Socket } = sockets();
+  const agent = createAgent({ server: "ws://127.0.0.1:1", aor: ALICE, webSocket: Socket });
+  t.after(() => agent.close());
+  await until(() => made.length === 1, "a socket");
+});
+
+test("where the module cannot be fetched, the reason names the file", async (t) => {
+  const { createAgent } = await import("../../pkg/index.js");
+  const port = await freePort();
+  for (const wasm of [`http://127.0.0.1:${port}/a.wasm`, new URL(`http://127.0.0.1:${port}/a.wasm`), new Request(`http://127.0.0.1:${port}/a.wasm`)]) {
+    const agent = createAgent({ server: "ws://127.0.0.1:1", aor: ALICE, wasm, webSocket: sockets().Socket });
+    t.after(() => agent.close());
+    const { detail } = await event(agent, "error");
+    assert.equal(detail.code, "module");
+    assert.equal(detail.reason, `failed to fetch Wasm: TypeError: fetch failed fetching 'http://127.0.0.1:${port}/a.wasm'`);
+  }
 });
