@@ -368,6 +368,54 @@ fn a_host_that_is_not_there_makes_room_for_the_next_server() {
 }
 
 #[test]
+fn who_asks_once_waits_until_no_server_of_the_list_could_be_reached() {
+    let urls = ["wss://one.example.com/", "wss://two.example.com/", "wss://three.example.com/"];
+    let mut page = Page::new(|config| config.servers = urls.map(str::to_owned).to_vec());
+    let bob = Uri::parse(BOB).unwrap();
+    let ask = |page: &mut Page| {
+        page.agent.fetch(&bob, page.now);
+        let state = PublishedState {
+            status: Status::Busy,
+            activities: Vec::new(),
+            note: None,
+            until: None,
+            input: None,
+        };
+        page.agent.publish(state, page.now);
+        page.drain_now();
+    };
+    let settled = |page: &Page| {
+        let results = page.events.iter().filter(|event| {
+            matches!(event, Event::Fetched { result: Err(_), .. } | Event::Published { result: Err(_), .. })
+        });
+        results.count()
+    };
+    ask(&mut page);
+    page.disconnect();
+    page.seconds(1);
+    // Not even SIP.
+    page.agent.handle_wrong_protocol(page.now);
+    page.seconds(2);
+    assert_eq!(page.connects, urls);
+    assert_eq!(settled(&page), 0);
+    page.connect();
+    let methods = [page.next_sent(), page.next_sent()].map(|request| request.method());
+    assert_eq!(methods, [Method::Publish, Method::Subscribe]);
+
+    // All are dead: that is told once it is known, and at once to who asks later.
+    let mut page = Page::new(|config| config.servers = urls.map(str::to_owned).to_vec());
+    ask(&mut page);
+    for expected in [0, 0, 2] {
+        page.disconnect();
+        assert_eq!(settled(&page), expected);
+        page.seconds(10);
+    }
+    ask(&mut page);
+    page.disconnect();
+    assert_eq!(settled(&page), 4);
+}
+
+#[test]
 fn a_server_that_hangs_up_without_a_word_makes_room_for_the_next() {
     let urls = ["wss://one.example.com/", "wss://two.example.com/"];
     let mut page = Page::new(|config| config.servers = urls.map(str::to_owned).to_vec());

@@ -36,13 +36,15 @@ pub(super) struct Link {
     server: usize,
     /// How many servers have put off our registration in a row, and had another tried instead.
     skipped: usize,
+    /// How many servers in a row could not be reached.
+    unreached: usize,
 }
 
 impl Link {
     /// A link that is to be opened: take [`Self::url`].
     pub(super) fn new(servers: Vec<String>, now: Instant) -> Self {
         let state = State::Connecting { give_up_at: now + OPENING };
-        Self { state, backoff: Backoff::default(), servers, server: 0, skipped: 0 }
+        Self { state, backoff: Backoff::default(), servers, server: 0, skipped: 0, unreached: 0 }
     }
 
     /// The server whose turn it is.
@@ -75,11 +77,17 @@ impl Link {
     /// The server answered something: the connection is worth its name, and the next failure is the first.
     pub(super) const fn handle_heard(&mut self) {
         self.backoff.reset();
+        self.unreached = 0;
     }
 
     /// The server has taken our registration.
     pub(super) const fn handle_registered(&mut self) {
         self.skipped = 0;
+    }
+
+    /// Whether a server of the list is still to be tried since one was heard.
+    pub(super) const fn has_another(&self) -> bool {
+        self.unreached < self.servers.len()
     }
 
     /// This server puts us off (503): the next takes its turn, if there is one that has not done so too.
@@ -122,6 +130,7 @@ impl Link {
         // A server that closes what it has opened, and says nothing in between, is as good as none.
         if kind != FailureCode::ConnectionLost || refused || self.backoff.failures() > 0 {
             self.server = (self.server + 1) % self.servers.len().max(1);
+            self.unreached += 1;
         }
         let first_wait = if refused && self.server == 0 { LONGEST_WAIT } else { FIRST_WAIT };
         let retry_at = now + self.backoff.next(first_wait, LONGEST_WAIT, random);

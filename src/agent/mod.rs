@@ -248,14 +248,20 @@ impl Agent {
         if let Some(registration) = &mut self.registration {
             registration.handle_disconnected();
         }
-        self.lose_subscriptions(&failure);
+        // Who waits goes on to wait for a server that has not been tried.
+        let is_lost = failure.code == FailureCode::ConnectionLost;
+        let waits = !is_lost && self.link.has_another();
+        if !waits {
+            self.end_fetches(&failure);
+        }
+        self.lose_subscriptions();
         if self.closing.is_some() {
             self.finish(now);
             return;
         }
         // 1009: what was sent is larger than the server takes. And a connection that is lost again and again brings nothing.
-        let is_hopeless = failure.status == Some(1009) || self.link.attempt() > 1;
-        if failure.code != FailureCode::ConnectionLost || is_hopeless {
+        let is_hopeless = !is_lost || failure.status == Some(1009) || self.link.attempt() > 1;
+        if is_hopeless && !waits {
             // The wish stays and is sent when there is a connection; who waits shall not wait for ever.
             for request in self.publication.settle_all() {
                 self.tell(Event::Published { request, result: Err(failure.clone()) });
@@ -263,7 +269,7 @@ impl Agent {
         }
         let attempt = self.link.attempt();
         let retry_at = failure.retry_at.unwrap_or(now);
-        if attempt == 1 && failure.code != FailureCode::ConnectionLost {
+        if attempt == 1 && !is_lost {
             self.tell(Event::Error(failure.clone()));
         }
         self.tell(Event::Connection(ConnectionState::Reconnecting { attempt, retry_at, reason: failure }));

@@ -471,8 +471,7 @@ impl Agent {
     }
 
     /// The connection is gone: what was known may be old from the moment the server was last heard.
-    pub(super) fn lose_subscriptions(&mut self, failure: &Failure) {
-        self.end_fetches(failure);
+    pub(super) fn lose_subscriptions(&mut self) {
         for id in self.subscriptions.ids() {
             if let Some(subscription) = self.subscriptions.get_mut(id) {
                 subscription.subscriber.handle_disconnected();
