@@ -6,7 +6,7 @@ mod common;
 
 use common::page::notification;
 use common::{Page, pidf};
-use sip_presence::agent::{Config, ConnectionState, Event, FailureCode};
+use sip_presence::agent::{Config, ConnectionState, Event, FailureCode, Watching};
 use sip_presence::presence::{PublishedState, Status};
 use sip_presence::sip::{Message, Method, Name};
 use sip_presence::time::Duration;
@@ -331,6 +331,36 @@ fn a_registration_that_fails_is_tried_again_after_waits_that_double_and_are_spre
     page.respond(&refresh, 500, &[]);
     page.seconds(61);
     assert_eq!(page.next_sent().method(), Method::Register, "it worked: the next failure is the first");
+}
+
+#[test]
+fn a_registrar_that_does_not_answer_is_asked_again_soon_and_all_else_goes_on() {
+    let (mut page, _) = page();
+    for whole in [10, 20, 40, 80, 160, 300, 300] {
+        // What goes on meanwhile shows that the server is there.
+        let told = page.failures().len();
+        page.seconds(16);
+        let id = page.watch(BOB);
+        let subscribe = page.next_sent();
+        page.accept(&subscribe, 7200);
+        assert_eq!(page.notify(&subscribe, "active;expires=7200", &pidf(BOB, "away", "here")), 200);
+        assert_eq!(page.view(id).subscription.state, Watching::Active);
+        page.unwatch(id);
+        page.seconds(16);
+        while !page.is_silent() {
+            let end = page.next_sent();
+            page.respond(&end, 200, &[(Name::Expires, "0")]);
+        }
+        let failures = page.failures();
+        assert_eq!(failures.len(), told + 1);
+        let failure = failures.last().unwrap();
+        assert_eq!(failure.code, FailureCode::Timeout);
+        let wait = failure.retry_at.unwrap().since(page.now).as_millis();
+        assert!((whole * 500 - 500..=whole * 1000).contains(&wait), "{wait} ms of {whole} s");
+        page.advance(Duration::from_millis(wait));
+        assert_eq!(page.next_sent().method(), Method::Register);
+    }
+    assert_eq!((page.closes, page.connects.len()), (0, 1));
 }
 
 // 5626-4.2.2-b
