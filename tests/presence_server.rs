@@ -7,7 +7,7 @@ mod common;
 use common::{Scene, pidf};
 use sip_presence::presence::Status;
 use sip_presence::server::{Decision, Rule};
-use sip_presence::sip::{Message, Method, Name, Reason, Substate};
+use sip_presence::sip::{Message, Method, Name, Reason, StartLine, Substate};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -303,7 +303,7 @@ fn the_request_uri_says_for_whom_it_is_and_the_route_goes_back() {
     ] {
         let mut request = scene.request(Method::Subscribe, "alice");
         let uri = sip_presence::sip::Uri::parse(uri).unwrap();
-        request.start = sip_presence::sip::StartLine::Request { method: Method::Subscribe, uri: uri.clone() };
+        request.start = StartLine::Request { method: Method::Subscribe, uri: uri.clone() };
         let request = scene.signed(request);
         assert_eq!(scene.send(&request)[0].status(), Some(status), "{uri}");
     }
@@ -419,7 +419,7 @@ fn options_say_what_there_is() {
     let mut scene = scene(32, Decision::Allow);
     let mut request = scene.request(Method::Options, "nobody");
     request.remove(&Name::Event);
-    request.start = sip_presence::sip::StartLine::Request {
+    request.start = StartLine::Request {
         method: Method::Options,
         uri: sip_presence::sip::Uri::sip_host("example.com"),
     };
@@ -493,6 +493,8 @@ fn too_many_publications_are_pushed_back_with_a_time() {
         let sent = scene.send(&request);
         assert_eq!(sent[0].status(), Some(status));
         assert_eq!(sent[0].retry_after().is_some(), status == 503);
+        let StartLine::Response { reason, .. } = &sent[0].start else { panic!("a request") };
+        assert_eq!(reason == "Too many publications of this user", status == 503, "{reason}");
     }
     scene.is_well();
 }

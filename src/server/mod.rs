@@ -26,7 +26,7 @@ use crate::event::{Compositor, Watchers};
 use crate::presence::{PIDF, Presence};
 use crate::random::Random;
 use crate::sip::auth::Denied;
-use crate::sip::{self, Message, Method, Name, NameAddr, ParseError, Scheme, Uri};
+use crate::sip::{self, Message, Method, Name, NameAddr, ParseError, Scheme, StartLine, Uri};
 use crate::time::{Duration, Instant};
 use crate::transaction::{ClientTransactions, Response, ServerTransactions, T1};
 use authentication::Authentication;
@@ -421,6 +421,9 @@ impl Server {
         for (name, value) in headers {
             response.push(name.clone(), *value);
         }
+        if let (503, StartLine::Response { reason, .. }) = (status, &mut response.start) {
+            limit(&request.method()).clone_into(reason);
+        }
         if status >= 400 && status != 401 {
             self.tell(Event::Refused { method: request.method().to_string(), status, user: None });
         }
@@ -489,5 +492,18 @@ impl Server {
         .into_iter()
         .filter_map(|(at, why)| Some((at?, why)))
         .min()
+    }
+}
+
+/// Which limit is reached where a request of `method` gets 503: its sender is shown the reason phrase.
+fn limit(method: &Method) -> &'static str {
+    if *method == Method::Publish {
+        "Too many publications of this user"
+    } else if *method == Method::Register {
+        "Too many contacts of this user"
+    } else if *method == Method::Subscribe {
+        "Too many subscriptions of this connection"
+    } else {
+        "Too many unanswered requests of this connection"
     }
 }
