@@ -29,6 +29,9 @@ const DEMO: Demo = {
   users: ["alice", "bob", "carol", "dave"].map((name) => ({ name, password: `${name}-demo` })),
 };
 
+/** Options of `startServer` that the command line has others for; the core knows the rest. */
+const OWN_OPTIONS = ["host", "port", "path", "server", "state", "xcap", "onEvent"];
+
 function fail(text: string): never {
   console.error(`sip-presence: ${text.replace(/^sip-presence: /, "")}`);
   process.exit(1);
@@ -45,8 +48,7 @@ function readConfig(file: string): ServerConfig {
   } catch (error) {
     fail(`${file}: ${(error as Error).message}`);
   }
-  // Options of `startServer` that the command line has others for; the core knows the rest.
-  for (const name of ["host", "port", "path", "server", "state", "xcap", "onEvent"]) {
+  for (const name of OWN_OPTIONS) {
     if (name in Object(config)) fail(`${file}: ${name} does not belong in the configuration`);
   }
   return config;
@@ -134,4 +136,7 @@ async function main(): Promise<void> {
   else fail(`${positionals.join(" ")}: the only command is serve; --help says more`);
 }
 
-main().catch((error: unknown) => fail((error as Error).message));
+main().catch((error: unknown) => {
+  // Fields that a file of configuration cannot have.
+  fail((error as Error).message.replace(OWN_OPTIONS.map((name) => `\`${name}\`, `).join(""), ""));
+});

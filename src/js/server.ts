@@ -142,6 +142,9 @@ const HEARTBEAT = 30_000;
 /** Milliseconds that connections have for their closing handshake. */
 const CLOSING = 1000;
 
+/** What `startServer` takes beside what the core knows, as the core lists its fields. */
+const OWN_FIELDS = "`host`, `port`, `path`, `server`, `state`, `xcap`, `onEvent`, ";
+
 let loaded = false;
 
 /**
@@ -240,7 +243,8 @@ class Connections {
     } catch (error) {
       // Of the text that was made for the core; nobody else has it.
       const where = / at line \d+ column \d+$/;
-      throw new TypeError(`sip-presence: ${String(error).replace(where, "")}`);
+      const text = String(error).replace(where, "").replace(/(?<=, expected one of )(?=`domain`)/, OWN_FIELDS);
+      throw new TypeError(`sip-presence: ${text}`);
     }
     const unsaved = (what: string): void => {
       if (onEvent === undefined) process.emitWarning(`sip-presence: the state was not written: ${what}`);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,6 +49,30 @@ test("a wrong configuration is a TypeError that names the field", async () => {
   for (const [change, message] of wrong) {
     await assert.rejects(startServer({ ...config, ...change }), (error) => error instanceof TypeError && message.test(error.message), JSON.stringify(change));
   }
+});
+
+test("an unknown field is answered with all that there are", async () => {
+  const types = await readFile(new URL("../../src/js/server.ts", import.meta.url), "utf8");
+  const declared = ["ServerOptions extends ServerConfig", "ServerConfig"].flatMap((name) => {
+    const [, body] = new RegExp(`interface ${name} \\{\n(.*?)\n\\}`, "s").exec(types);
+    return [...body.matchAll(/^ {2}readonly (\w+)/gm)].map(([, word]) => word);
+  });
+  assert.ok(declared.length > 12);
+  await assert.rejects(startServer({ ...config, colour: "red" }), (error) => {
+    assert.deepEqual(error.message.match(/(?<=`)\w+(?=`)/g).slice(1).sort(), declared.sort());
+    return true;
+  });
+  // A limit has no host.
+  await assert.rejects(startServer({ ...config, limits: { colour: 1 } }), (error) => !error.message.includes("`host`"));
+});
+
+test("a page is told which limit of the server it has reached, and when it may come again", async (t) => {
+  const server = await start(t, { limits: { publications: 1 } });
+  await openAgent(t, server, "alice").publish({ status: "busy" });
+  await assert.rejects(openAgent(t, server, "alice").publish({ status: "away" }), ({ code, status, reason, retryAt }) => {
+    assert.deepEqual({ code, status, reason }, { code: "unavailable", status: 503, reason: "Too many publications of this user" });
+    return retryAt > Date.now() + 50_000 && retryAt < Date.now() + 130_000;
+  });
 });
 
 test("an operator hears who gives wrong credentials, and not of first requests without any", async (t) => {
