@@ -69,6 +69,8 @@ const NOTE_LENGTH = 200;
 /** Characters of a note that are looked at: a peer may send megabytes. */
 const NOTE_READ = 1000;
 
+// The middle of the shape is at half the height of a capital letter above the line of the text, whatever its size: a flex
+// item without text stands on that line with its lower edge, from where it is moved, and its margins with it.
 function style(): string {
   const colours = (which: 1 | 2): string => Object.entries(LOOKS)
     .map(([status, look]) => `[data-status=${status}]{--colour:var(--sip-presence-${status},${look[which]})}`).join("");
@@ -78,7 +80,7 @@ function style(): string {
 [part=label]::first-letter{text-transform:uppercase}
 small{font-size:inherit;opacity:.8}
 bdi{min-inline-size:0;overflow-wrap:anywhere}
-svg{flex:none;inline-size:var(--sip-presence-size,.85em);block-size:var(--sip-presence-size,.85em);margin-block-end:-.07em;overflow:visible;fill:var(--colour)}
+svg{--size:var(--sip-presence-size,.85em);--drop:calc(var(--size)/2 - .355em);flex:none;inline-size:var(--size);block-size:var(--size);translate:0 var(--drop);margin-block:calc(-1*var(--drop)) var(--drop);overflow:visible;fill:var(--colour)}
 [data-stale] svg{margin-inline:3px;outline:1px dashed;outline-offset:2px;border-radius:50%}
 ${colours(1)}
 @media (prefers-color-scheme:dark){${colours(2)}}

@@ -207,6 +207,33 @@ browserTest("the colours have a contrast of 3:1 on white and on near-black, whic
   }
 });
 
+browserTest("at any size the middle of the shape is at that of the word, and of the text around", async () => {
+  const seen = await page.evaluate(() => ["ltr", "rtl"].flatMap((dir) => ["", "8px", "16px", "32px", "64px"].map((size) => {
+    const line = document.createElement("div");
+    line.dir = dir;
+    line.style.setProperty("--sip-presence-size", size);
+    const before = document.createElement("span");
+    before.textContent = "Text";
+    const element = add({ uri: "sip:bob@example.com" });
+    line.append(before, element);
+    document.body.append(line);
+    const middle = (one) => {
+      const { top, bottom } = one.getBoundingClientRect();
+      return (top + bottom) / 2;
+    };
+    const inside = [line, element].every((box) => {
+      const [outer, icon] = [box, part(element, "icon")].map((one) => one.getBoundingClientRect());
+      return icon.top >= outer.top - 1 && icon.bottom <= outer.bottom + 1;
+    });
+    const word = middle(part(element, "label"));
+    return { dir, size, icon: middle(part(element, "icon")) - word, text: middle(before) - word, inside };
+  })));
+  for (const { dir, size, icon, text, inside } of seen) {
+    assert.ok(Math.abs(icon) <= 1.5 && Math.abs(text) <= 0.5, `${dir} ${size}: the shape is ${icon} px off, the text ${text} px`);
+    assert.ok(inside, `${dir} ${size}: the line has room for the shape`);
+  }
+});
+
 browserTest("a page can set colour and size, and reach the parts", async () => {
   const [fill, size, parts] = await page.evaluate(() => {
     const sheet = new CSSStyleSheet();
