@@ -1,4 +1,4 @@
-/** Registers `<sip-presence>`. Importing it twice, or outside a browser, does no harm. */
+/** Registers `<sip-presence>`. Importing it twice, or outside a browser, does no harm; a second copy of the package is told of. */
 import { SipPresenceElement } from "./element.js";
 
 export { SipPresenceElement };
@@ -11,6 +11,9 @@ declare global {
 }
 
 const registry = globalThis.customElements as CustomElementRegistry | undefined;
-if (registry !== undefined && registry.get("sip-presence") === undefined) {
-  registry.define("sip-presence", SipPresenceElement);
+const defined = registry?.get("sip-presence");
+if (defined === undefined) {
+  registry?.define("sip-presence", SipPresenceElement);
+} else if (defined !== SipPresenceElement) {
+  console.warn("sip-presence: a second copy of the package, whose SipPresenceElement reaches no element");
 }

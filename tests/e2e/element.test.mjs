@@ -234,6 +234,27 @@ browserTest("at any size the middle of the shape is at that of the word, and of 
   }
 });
 
+browserTest("a second copy of the package says that it is one, and changes nothing", async () => {
+  const warnings = [];
+  page.on("console", (message) => { if (message.type() === "warning") warnings.push(message.text()); });
+  await page.route("**/copy/*.js", async (route) => {
+    const name = new URL(route.request().url()).pathname.split("/").at(-1);
+    await route.fulfill({ contentType: "text/javascript", body: await readFile(new URL(name, pkg), "utf8") });
+  });
+  const [again, copy] = await page.evaluate(async () => {
+    const result = [];
+    for (const file of ["/define.js?again", "/copy/define.js"]) {
+      const { SipPresenceElement: theirs } = await import(file);
+      result.push(theirs === customElements.get("sip-presence"));
+    }
+    return result;
+  });
+  assert.deepEqual([again, copy], [true, false]);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0], /^sip-presence: a second copy of the package/);
+  assert.ok(await page.evaluate(() => add({ uri: "sip:bob@example.com" }) instanceof SipPresenceElement), "the first copy serves");
+});
+
 browserTest("a page can set colour and size, and reach the parts", async () => {
   const [fill, size, parts] = await page.evaluate(() => {
     const sheet = new CSSStyleSheet();
