@@ -49,8 +49,8 @@ function checkUrl(name: string, url: unknown, plain: string, example: string, al
 
 /** A password or hashes in the form of the core; texts are composed (RFC 7616 §4). */
 function checkSecret(name: string, secret: string | { readonly ha1?: object } | undefined): string[] {
-  if (typeof secret === "string") return [` ${secret.normalize()}`];
-  const hashes = Object.entries(secret?.ha1 ?? {});
+  if (secret && typeof secret === "string") return [` ${secret.normalize()}`];
+  const hashes = Object.entries((secret as { readonly ha1?: object } | undefined)?.ha1 ?? {});
   if (hashes.length === 0 || !hashes.every(([algorithm, hash]) => /^(?:MD5|SHA-256|SHA-512-256)$/i.test(algorithm) && hash && typeof hash === "string")) {
     wrong(`${name}: give a password, or ha1 with a hash for MD5, SHA-256 or SHA-512-256`);
   }

@@ -41,7 +41,7 @@ test("a wrong option throws a TypeError that names it", () => {
     [{ server: undefined }, /server/], [{ server: "https://example.test" }, /server/], [{ server: [] }, /server/],
     [{ server: "ws://sip.example.test/" }, /allowInsecure/], [{ aor: "alice" }, /aor/], [{ aor: "tel:+1" }, /aor/],
     [{ credentials: { password: "x" } }, /username/], [{ credentials: { username: "a" } }, /ha1/],
-    [{ credentials: { username: "a", ha1: {} } }, /ha1/], [{ expires: 0 }, /expires/], [{ linger: -1 }, /linger/],
+    [{ credentials: { username: "a", ha1: {} } }, /ha1/], [{ credentials: { username: "a", password: "" } }, /password/], [{ expires: 0 }, /expires/], [{ linger: -1 }, /linger/],
     [{ expires: 1.5 }, /expires/], ...["WebSocket", () => 1, { prototype: {} }, null].map((webSocket) => [{ webSocket }, /webSocket: give a constructor/]),
     ...[5, true, () => "x.wasm"].map((wasm) => [{ wasm }, /wasm: give/]),
     [{ route: "sip:proxy.example.test" }, /route/], [{ route: ["sip:a;lr", "proxy;lr"] }, /route/],
@@ -69,8 +69,9 @@ test("a misspelt option is a TypeError, and each option that has a type is none"
   assert.throws(() => agent.publish({ status: "busy", activity: "meeting" }), { name: "TypeError", message: /activity: .*activities/ });
   const types = await readFile(new URL("../../src/js/types.ts", import.meta.url), "utf8");
   const declared = (name) => [.../readonly (\w+)\??:/g[Symbol.matchAll](new RegExp(`interface ${name} \\{\n(.*?)\n\\}`, "s").exec(types)[1])].map(([, word]) => word);
-  assert.ok(declared("AgentOptions").length > 15);
-  for (const name of declared("AgentOptions")) createAgent(options({ [name]: options()[name] })).close();
+  const all = [...declared("GeneralOptions"), ...declared("WatchedOptions")];
+  assert.ok(all.length > 15 && all.includes("authorize"));
+  for (const name of all) createAgent(options({ [name]: options()[name] })).close();
   for (const name of declared("PublishOptions")) await agent.publish({ status: "busy", [name]: { status: "busy" }[name] });
 });
 

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { createAgent } from "sip-presence";
 import { startServer } from "sip-presence/server";
 import { WebSocket, WebSocketServer } from "ws";
+import { freePort } from "../common/port.mjs";
 import { event, until } from "../common/wait.mjs";
 import { observe, openAgent, traceOf } from "../interop/agents.mjs";
 
@@ -72,6 +73,14 @@ test("the next server takes its turn at once when one does not want us", async (
   const { wait, reason } = await lost;
   assert.deepEqual([reason.status, reason.reason], [4003, "not you"]);
   assert.ok(wait <= 1000, `${wait} ms`);
+});
+
+test("who asks once gets an answer from the second server when the first is dead", async (t) => {
+  const list = [`ws://127.0.0.1:${await freePort()}/`, server.url];
+  const agent = openAgent(t, server, "bob", { server: list });
+  assert.equal((await until(agent.fetch(ALICE), "the answer of the other")).subscription.state, "terminated");
+  const none = openAgent(t, server, "bob", { server: [list[0], list[0]] });
+  await assert.rejects(none.fetch(ALICE), { code: "connection-failed" });
 });
 
 test("closing takes a second at most when the server has gone mute", async (t) => {
@@ -204,6 +213,11 @@ test("a credentials function that fails is a failure with its reason", async (t)
   const odd = event(wrong, "error", { accept: ({ detail }) => /username/.test(detail.reason ?? "") });
   await assert.rejects(wrong.publish({ status: "busy" }), { code: "no-credentials" });
   await odd;
+  // What a form gives that was sent empty.
+  const empty = openAgent(t, server, "alice", { credentials: () => ({ username: "alice", password: "" }) });
+  const missing = event(empty, "error", { accept: ({ detail }) => /give a password/.test(detail.reason ?? "") });
+  await assert.rejects(empty.publish({ status: "busy" }), { code: "no-credentials" });
+  await missing;
 });
 
 test("what gave a status can be asked after close too", async (t) => {
