@@ -168,7 +168,7 @@ test("every option and field is explained", () => {
       assert.ok(new RegExp(`\`${name}[\`(.]|\`[^\`\\n]*--${name}\\b`).test(text), `${document} does not explain ${name}`);
     }
   };
-  for (const name of ["AgentOptions", "PresenceState", "PublishOptions"]) explains("docs/api.md", members("src/js/types.ts", name));
+  for (const name of ["GeneralOptions", "WatchedOptions", "PresenceState", "PublishOptions"]) explains("docs/api.md", members("src/js/types.ts", name));
   for (const name of ["ServerOptions", "ServerConfig"]) explains("docs/server.md", members("src/js/server.ts", name));
   const config = read("src/server/config.rs");
   const limits = all(body(config, "pub struct Limits {"), /^ +pub (\w+):/gm);

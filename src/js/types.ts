@@ -352,8 +352,28 @@ export interface Secrets {
   readonly [username: string]: string | { readonly ha1: { readonly [algorithm: string]: string } };
 }
 
+/** Options of a page that may be watched. */
+export interface WatchedOptions {
+  /**
+   * Makes this page a presence agent: asked what a watcher gets about whom no policy is remembered. An answer at once
+   * decides the watcher's own request; while a promise is open, the watcher is pending.
+   */
+  readonly authorize?: ((watcher: WatcherInfo) => Policy | Promise<Policy>) | undefined;
+  /** How it is known who a watcher is. Has to be given with `authorize`. */
+  readonly identities: Identities;
+}
+
+/** The same options of a page that nobody watches. */
+export interface UnwatchedOptions {
+  readonly authorize?: undefined;
+  readonly identities?: undefined;
+}
+
 /** What `createAgent` takes. */
-export interface AgentOptions {
+export type AgentOptions = GeneralOptions & (WatchedOptions | UnwatchedOptions);
+
+/** The options that do not depend on each other. */
+export interface GeneralOptions {
   /** WebSocket URL of the SIP server; several are tried in order. `ws:` only for loopback, or with `allowInsecure`. */
   readonly server: string | readonly string[];
   /** Your own address: `sip:alice@example.com`. */
@@ -365,13 +385,6 @@ export interface AgentOptions {
    * them (RFC 8898). Default: none.
    */
   readonly authorizationServers?: readonly string[] | undefined;
-  /**
-   * Makes this page a presence agent: asked what a watcher gets about whom no policy is remembered. An answer at once
-   * decides the watcher's own request; while a promise is open, the watcher is pending.
-   */
-  readonly authorize?: ((watcher: WatcherInfo) => Policy | Promise<Policy>) | undefined;
-  /** How it is known who a watcher is. Has to be given with `authorize`. */
-  readonly identities?: Identities | undefined;
   /** Where policies are kept. Default: `localStorage`, by the own address; where there is none, as long as the agent. */
   readonly policies?: PolicyStore | undefined;
   /**

@@ -107,7 +107,7 @@ test("it works in Node", async () => {
 });
 
 const CONSUMER = `
-  import { createAgent, PresenceError, type Agent, type Presence, type PresenceState, type Status } from "sip-presence";
+  import { createAgent, PresenceError, type Agent, type AgentOptions, type Presence, type PresenceState, type Status } from "sip-presence";
   import { SipPresenceElement } from "sip-presence/element/define";
   const agent: Agent = createAgent({
     server: ["wss://a.example/ws", "wss://b.example/ws"], aor: "sip:alice@example.com",
@@ -137,6 +137,15 @@ const CONSUMER = `
   void agent.publish({ status: "asleep" });
   // @ts-expect-error states are read-only
   agent.snapshot("sip:bob@example.com").status = "busy";
+  const common = { server: "wss://a.example/ws", aor: "sip:alice@example.com" };
+  createAgent({ ...common, authorize: () => "allow", identities: "asserted" });
+  createAgent({ ...common, authorize: async ({ uri }) => (uri === "" ? "block" : "ask"), identities: { bob: "secret" } });
+  createAgent({ ...common, authorize: Math.random() > 2 ? () => "allow" : undefined, identities: "from" });
+  createAgent({ ...common, identities: "from" });
+  const watched: AgentOptions = { ...common, authorize: (watcher) => (watcher.uri === "" ? "block" : "ask"), identities: "from" };
+  createAgent({ ...watched, expires: 60 });
+  // @ts-expect-error who may be asked about has to be known
+  createAgent({ ...common, authorize: () => "allow" });
   // @ts-expect-error the address is missing
   createAgent({ server: "wss://a.example/ws" });
 `;
