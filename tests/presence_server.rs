@@ -419,10 +419,8 @@ fn options_say_what_there_is() {
     let mut scene = scene(32, Decision::Allow);
     let mut request = scene.request(Method::Options, "nobody");
     request.remove(&Name::Event);
-    request.start = StartLine::Request {
-        method: Method::Options,
-        uri: sip_presence::sip::Uri::sip_host("example.com"),
-    };
+    request.start =
+        StartLine::Request { method: Method::Options, uri: sip_presence::sip::Uri::sip_host("example.com") };
     let sent = scene.send(&request);
     assert_eq!(sent[0].status(), Some(200));
     let allowed: Vec<&str> = sent[0].list(&Name::Allow).collect();
