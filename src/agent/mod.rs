@@ -263,9 +263,7 @@ impl Agent {
         let is_hopeless = !is_lost || failure.status == Some(1009) || self.link.attempt() > 1;
         if is_hopeless && !waits {
             // The wish stays and is sent when there is a connection; who waits shall not wait for ever.
-            for request in self.publication.settle_all() {
-                self.tell(Event::Published { request, result: Err(failure.clone()) });
-            }
+            self.fail_wishes(&failure);
         }
         let attempt = self.link.attempt();
         let retry_at = failure.retry_at.unwrap_or(now);
@@ -395,9 +393,14 @@ impl Agent {
         if let Some(at) = publisher.pause().filter(|_| !publisher.is_settled()) {
             let mut failure = Failure::new(FailureCode::Unavailable);
             failure.retry_at = Some(at);
-            for request in self.publication.settle_all() {
-                self.tell(Event::Published { request, result: Err(failure.clone()) });
-            }
+            self.fail_wishes(&failure);
+        }
+    }
+
+    /// Whoever wished something to be published is told that it is not.
+    fn fail_wishes(&mut self, failure: &Failure) {
+        for request in self.publication.settle_all() {
+            self.tell(Event::Published { request, result: Err(Box::new(failure.clone())) });
         }
     }
 
@@ -448,9 +451,7 @@ impl Agent {
     /// The last act.
     fn finish(&mut self, now: Instant) {
         let failure = Failure::new(FailureCode::Closed);
-        for request in self.publication.settle_all() {
-            self.tell(Event::Published { request, result: Err(failure.clone()) });
-        }
+        self.fail_wishes(&failure);
         self.end_fetches(&failure);
         if self.link.has_socket() {
             self.output(Output::Close);

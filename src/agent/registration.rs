@@ -35,10 +35,12 @@ pub(super) struct Registration {
     lapses_at: Instant,
 }
 
-/// The first wait and the longest after a failure (RFC 5626 §4.5).
-const WAITS: (u64, u64) = (60, 1800);
+/// The first wait after a failure (RFC 5626 §4.5).
+const WAIT: Duration = Duration::from_secs(60);
 /// The same where nothing was answered: what answers other requests lives, and may find the registrar again soon.
-const UNANSWERED_WAITS: (u64, u64) = (10, 300);
+const UNANSWERED_WAIT: Duration = Duration::from_secs(10);
+/// How many times the first wait the longest is.
+const MOST_WAIT: u64 = 30;
 
 /// The extensions that each request offers (RFC 5626 §4.3, RFC 5627 §4.4).
 pub(super) const SUPPORTED: &str = "outbound, gruu";
@@ -185,8 +187,8 @@ impl Registration {
             // The waits of RFC 5626 §4.5, but that 0 seconds are at once, one time (§4.2.1).
             let floor = response.and_then(Message::retry_after);
             let at_once = floor == Some(0) && self.backoff.failures() == 0;
-            let (first, most) = if response.is_some() { WAITS } else { UNANSWERED_WAITS };
-            let wait = self.backoff.next(Duration::from_secs(first), Duration::from_secs(most), random);
+            let first = if response.is_some() { WAIT } else { UNANSWERED_WAIT };
+            let wait = self.backoff.next(first, first.times(MOST_WAIT), random);
             let floor = Duration::from_secs(u64::from(floor.unwrap_or(0)));
             self.due_at = Some(now + if at_once { floor } else { wait.max(floor) });
         }

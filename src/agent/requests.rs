@@ -334,9 +334,7 @@ impl Agent {
                     Why::NoAnswer => FailureCode::Timeout,
                     Why::BadResponse => FailureCode::BadResponse,
                 });
-                let mut failure = describe(code, response);
-                failure.retry_at = retry_at;
-                failure.uri = Some(self.config.aor.text());
+                let failure = self.describe_own(code, response, retry_at);
                 let waiting: Vec<RequestId> = self.publication.settle(generation);
                 if waiting.is_empty() {
                     self.tell(Event::Error(failure));
@@ -347,6 +345,19 @@ impl Agent {
                 }
             }
         }
+    }
+
+    /// A failure about the user's own address.
+    fn describe_own(
+        &self,
+        code: FailureCode,
+        response: Option<&Message>,
+        retry_at: Option<Instant>,
+    ) -> Box<Failure> {
+        let mut failure = describe(code, response);
+        failure.retry_at = retry_at;
+        failure.uri = Some(self.config.aor.text());
+        failure
     }
 
     fn handle_registration(&mut self, response: Option<&Message>, code: Option<FailureCode>, now: Instant) {
@@ -362,9 +373,8 @@ impl Agent {
             return;
         }
         let status = response.and_then(Message::status);
-        let mut failure = describe(code.unwrap_or(status.map_or(FailureCode::Timeout, refusal)), response);
-        failure.retry_at = retry_at;
-        failure.uri = Some(self.config.aor.text());
+        let code = code.unwrap_or(status.map_or(FailureCode::Timeout, refusal));
+        let failure = self.describe_own(code, response, retry_at);
         self.tell(Event::Error(failure));
         // Who has registered keeps the connection and waits (RFC 5626 §4.2.2).
         let asks_to_wait =
