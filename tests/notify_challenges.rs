@@ -36,6 +36,12 @@ fn met_by_the_server(scene: &mut Presentity, status: u16, header: &Name, challen
     again
 }
 
+/// A proxy challenges requests of the user, NOTIFYs too.
+fn behind_a_proxy(scene: &mut Presentity, challenge: &str) {
+    met_by_the_server(scene, 407, &Name::ProxyAuthenticate, challenge);
+    scene.proxy = Some(challenge.to_owned());
+}
+
 /// The watcher, or a proxy before it, refuses `notify`; what is sent then.
 fn refused(scene: &mut Presentity, notify: &Message, status: u16, challenge: &str) -> Vec<Message> {
     let header = if status == 407 { Name::ProxyAuthenticate } else { Name::WwwAuthenticate };
@@ -78,23 +84,89 @@ fn no_notify_has_credentials_that_nobody_has_asked_for() {
 
 #[test]
 fn the_last_notify_of_a_page_that_goes_away_has_an_answer_for_its_proxy() {
-    for (qop, answered) in [(", qop=\"auth\"", true), ("", false)] {
-        let mut scene = Presentity::new();
-        let challenge = format!("Digest realm=\"example.com\", nonce=\"n\"{qop}");
-        met_by_the_server(&mut scene, 407, &Name::ProxyAuthenticate, &challenge);
-        let (_, outcome) = scene.bob(Decision::Allow);
-        carries_nothing(&outcome.notifies[0]);
-        scene.page.agent.suspend(scene.page.now);
-        let last = scene.outcome().notifies.remove(0);
-        assert_eq!(state(&last).0, Substate::Terminated);
-        assert_eq!(last.header(&Name::Authorization), None);
-        assert_eq!(last.header(&Name::ProxyAuthorization).is_some(), answered);
-    }
+    let challenge = "Digest realm=\"example.com\", nonce=\"n\", qop=\"auth\"";
+    let mut scene = Presentity::new();
+    behind_a_proxy(&mut scene, challenge);
+    let (_, outcome) = watched_in_silence(&mut scene, BOB, Some(Decision::Allow));
+    carries_nothing(&outcome.notifies[0]);
+    let again = refused(&mut scene, &outcome.notifies[0], 407, challenge).remove(0);
+    scene.page.respond(&again, 200, &[]);
+    scene.page.agent.suspend(scene.page.now);
+    let last = scene.outcome().notifies.remove(0);
+    assert_eq!(state(&last).0, Substate::Terminated);
+    assert_eq!(last.header(&Name::Authorization), None);
+    assert!(last.header(&Name::ProxyAuthorization).is_some());
     let mut scene = with_token();
     met_by_the_server(&mut scene, 407, &Name::ProxyAuthenticate, BEARER);
     scene.bob(Decision::Allow);
     scene.page.agent.suspend(scene.page.now);
     carries_nothing(&scene.outcome().notifies[0]);
+    // Nor where no proxy has wanted any: the watcher would get it.
+    let mut scene = Presentity::new();
+    met_by_the_server(&mut scene, 407, &Name::ProxyAuthenticate, challenge);
+    scene.bob(Decision::Allow);
+    scene.page.agent.suspend(scene.page.now);
+    carries_nothing(&scene.outcome().notifies[0]);
+}
+
+#[test]
+fn a_challenge_by_a_watcher_who_plays_the_proxy_gets_no_answer() {
+    let met =
+        |nonce: &str| format!("Digest realm=\"proxy\", nonce=\"{nonce}\", qop=\"auth\", algorithm=SHA-256");
+    let mut scene = Presentity::new();
+    met_by_the_server(&mut scene, 407, &Name::ProxyAuthenticate, &met("p"));
+    for (n, uri) in [EVE, BOB, CAROL].into_iter().enumerate() {
+        let (_, outcome) = watched_in_silence(&mut scene, uri, Some(Decision::Allow));
+        let [notify] = outcome.notifies.as_slice() else { panic!("{:?}", outcome.notifies) };
+        assert_eq!(refused(&mut scene, notify, 407, &met(&format!("chosen {n}"))), [], "{uri}");
+        scene.assert_rows(uri, &[("terminated", "timeout")]);
+    }
+    assert_eq!(scene.probes, 1, "one question for a connection");
+    // Another connection may lead to another proxy: it is asked again.
+    scene.page.disconnect();
+    scene.page.seconds(2);
+    scene.page.connect();
+    scene.outcome();
+    scene.proxy = Some(met("q"));
+    let (_, outcome) = watched_in_silence(&mut scene, BOB, Some(Decision::Allow));
+    let again = refused(&mut scene, &outcome.notifies[0], 407, &met("q"));
+    assert!(again[0].header(&Name::ProxyAuthorization).unwrap().contains("nonce=\"q\""));
+    assert_eq!(scene.probes, 2);
+}
+
+#[test]
+fn notifies_wait_for_what_the_proxy_says_of_itself_and_are_not_lost() {
+    let proxy = "Digest realm=\"proxy\", nonce=\"p\", qop=\"auth\"";
+    for (silent, lost) in [(false, false), (true, false), (true, true)] {
+        let mut scene = Presentity::new();
+        met_by_the_server(&mut scene, 407, &Name::ProxyAuthenticate, proxy);
+        let notifies: Vec<Message> = [BOB, CAROL]
+            .map(|uri| watched_in_silence(&mut scene, uri, Some(Decision::Allow)).1.notifies.remove(0))
+            .to_vec();
+        for notify in &notifies {
+            scene.page.respond(notify, 407, &[(Name::ProxyAuthenticate, proxy)]);
+        }
+        let probe = scene.page.next_sent();
+        assert!(scene.page.is_silent(), "one for both");
+        carries_nothing(&probe);
+        assert_eq!(probe.request_uri().unwrap().to_string(), ALICE);
+        assert!(probe.to().unwrap().tag().is_some(), "as inside a dialog");
+        if lost {
+            scene.page.disconnect();
+            scene.page.seconds(2);
+            scene.page.connect();
+            assert_eq!(scene.outcome().notifies.len(), 2, "told again");
+        } else if silent {
+            scene.page.seconds(32);
+            scene.outcome();
+            scene.assert_rows(BOB, &[("terminated", "timeout")]);
+        } else {
+            scene.page.respond(&probe, 407, &[(Name::ProxyAuthenticate, proxy)]);
+            let again = scene.outcome().notifies;
+            assert_eq!(again.len(), 2);
+            assert!(again.iter().all(|notify| notify.header(&Name::ProxyAuthorization).is_some()));
+        }
+    }
 }
 
 #[test]
@@ -193,7 +265,7 @@ fn a_challenge_to_a_notify_is_answered_once() {
     // dig-22.1-f
     let proxy = "Digest realm=\"proxy\", nonce=\"p\", qop=\"auth\"";
     let mut scene = Presentity::new();
-    met_by_the_server(&mut scene, 407, &Name::ProxyAuthenticate, proxy);
+    behind_a_proxy(&mut scene, proxy);
     let (_, outcome) = watched_in_silence(&mut scene, BOB, Some(Decision::Allow));
     let mut notify = outcome.notifies[0].clone();
     // The proxy, and behind it the watcher: both rows are kept (dig-22.1-g).
@@ -220,7 +292,7 @@ fn a_proxy_is_answered_if_it_has_challenged_requests_of_the_user() {
         (with("qop=\"auth\", algorithm=SHA-256").replace("\"proxy\"", "\"other\""), 0),
     ] {
         let mut scene = Presentity::new();
-        met_by_the_server(&mut scene, 407, &Name::ProxyAuthenticate, &met);
+        behind_a_proxy(&mut scene, &met);
         let (_, outcome) = watched_in_silence(&mut scene, BOB, Some(Decision::PoliteBlock));
         let again = refused(&mut scene, &outcome.notifies[0], 407, &challenge);
         assert_eq!(again.len(), answers, "{challenge}");
@@ -340,7 +412,7 @@ fn a_notify_that_was_challenged_is_not_repeated_after_a_newer_one() {
         (Decision::Block, Substate::Terminated, ""),
     ] {
         let mut scene = Presentity::new();
-        met_by_the_server(&mut scene, 407, &Name::ProxyAuthenticate, proxy);
+        behind_a_proxy(&mut scene, proxy);
         let (_, outcome) = watched_in_silence(&mut scene, BOB, Some(Decision::Allow));
         let newer = scene.decide(BOB, decision).notifies;
         assert_eq!((state(&newer[0]).0, shows(&newer[0]).as_str()), (substate.clone(), note));

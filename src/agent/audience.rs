@@ -13,12 +13,14 @@
 
 mod documents;
 mod identity;
+mod probe;
 mod requests;
 mod winfo;
 
 pub use identity::Identities;
 
 use super::authentication::{Attempt, Verdict};
+use super::requests::Job;
 use super::{Agent, Event, Failure, FailureCode, Output};
 use crate::dialog;
 use crate::event::partial::Forms;
@@ -109,6 +111,8 @@ pub(super) struct Presentity {
     questions: Vec<Question>,
     /// Last NOTIFYs that wait for a connection.
     late: Vec<Late>,
+    /// NOTIFYs that were refused with 407: see `probe.rs`.
+    held: Vec<(Box<Job>, Message)>,
     /// What the application was told last of who watches is not true any more.
     changed: bool,
     listened_to: bool,
@@ -132,6 +136,7 @@ impl Presentity {
             answers: LiteMap::new(),
             questions: Vec::new(),
             late: Vec::new(),
+            held: Vec::new(),
             changed: false,
             listened_to: false,
             offline_since: now,
@@ -255,6 +260,7 @@ impl Agent {
             presentity.watchers.handle_disconnected();
             presentity.winfo.handle_disconnected();
         }
+        self.forget_proxy();
     }
 
     /// The connection is back.
@@ -342,10 +348,7 @@ impl Agent {
         // Of who is gone it was known when it was told.
         let allowed = decision.is_none_or(|decision| decision == Decision::Allow);
         let watcher = attempt.watcher().filter(|_| allowed).map(str::to_owned);
-        match self.authentication.handle_notify_challenge(response, watcher.as_deref(), attempt) {
-            true => Verdict::Retry,
-            false => Verdict::GiveUp(FailureCode::Unauthorized),
-        }
+        self.authentication.handle_notify_challenge(response, watcher.as_deref(), attempt)
     }
 
     /// Instead of a NOTIFY that was challenged: what is true now, with the next CSeq. `None` if something newer has been

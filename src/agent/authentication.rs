@@ -79,6 +79,9 @@ pub(super) enum Verdict {
     Retry,
     /// Ask the application for the credentials of this realm.
     Ask { challenge: Box<Challenge>, algorithms: Vec<&'static str>, refused: Option<(String, Secret)> },
+    /// See `audience/probe.rs`.
+    #[cfg(feature = "full")]
+    Hold,
     /// There is no answer.
     GiveUp(FailureCode),
 }
@@ -122,6 +125,9 @@ pub(super) struct Authentication {
     /// NOTIFYs cannot wait for the challenge of a proxy: the page goes away.
     #[cfg(feature = "full")]
     pub(super) hurries: bool,
+    /// Whether the proxy of this connection challenges NOTIFYs, once that is known.
+    #[cfg(feature = "full")]
+    proxy_challenges: Option<bool>,
     /// Credentials have been taken at least once.
     taken: bool,
     /// The authorization servers that are trusted; none where a token would go in the clear.
@@ -140,6 +146,8 @@ impl Authentication {
             refused: None,
             #[cfg(feature = "full")]
             hurries: false,
+            #[cfg(feature = "full")]
+            proxy_challenges: None,
             taken: false,
             trusted,
             domain,

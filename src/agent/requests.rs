@@ -24,14 +24,17 @@ pub(super) enum Owner {
     /// A NOTIFY.
     #[cfg(feature = "full")]
     Watcher(super::audience::Package, crate::event::watchers::WatcherId),
+    /// A NOTIFY to ourselves: see `audience/probe.rs`.
+    #[cfg(feature = "full")]
+    Probe,
 }
 
 impl Owner {
-    /// Whether it goes to whoever watches, and a stranger may answer it.
+    /// Whether it is a NOTIFY: most go to whoever watches, and a stranger may answer them.
     const fn is_watcher(self) -> bool {
         match self {
             #[cfg(feature = "full")]
-            Self::Watcher(..) => true,
+            Self::Watcher(..) | Self::Probe => true,
             Self::Publication | Self::Registration | Self::Subscription(_) | Self::Letter => false,
         }
     }
@@ -101,7 +104,7 @@ impl Agent {
 
     /// Puts on what every request has, and opens its transaction.
     #[cfg_attr(not(feature = "full"), allow(unused_mut))]
-    fn send(&mut self, owner: Owner, mut request: Message, mut attempt: Attempt, now: Instant) {
+    pub(super) fn send(&mut self, owner: Owner, mut request: Message, mut attempt: Attempt, now: Instant) {
         // A dialog has a route set of its own, even if that is empty (RFC 3261 §12.1).
         if !self.config.route.is_empty() && request.to().is_ok_and(|to| to.tag().is_none()) {
             request.set(Name::Route, self.config.route.clone());
@@ -123,7 +126,9 @@ impl Agent {
         }
         match owner {
             #[cfg(feature = "full")]
-            Owner::Watcher(..) => self.authentication.prove(&mut request, &mut attempt, &mut self.random),
+            Owner::Watcher(..) | Owner::Probe => {
+                self.authentication.prove(&mut request, &mut attempt, &mut self.random)
+            }
             Owner::Publication | Owner::Registration | Owner::Subscription(_) | Owner::Letter => {
                 self.authentication.authorize(&mut request, &mut self.random);
             }
@@ -160,6 +165,8 @@ impl Agent {
                 Verdict::Ask { challenge, algorithms, refused } => {
                     self.park(job, response, challenge, algorithms, refused, now);
                 }
+                #[cfg(feature = "full")]
+                Verdict::Hold => self.ask_proxy(job, response, now),
                 Verdict::GiveUp(code) => self.refuse(job, response, Some(code), now),
             },
             Some(200..=299) => {
@@ -177,6 +184,8 @@ impl Agent {
         match job.owner {
             #[cfg(feature = "full")]
             Owner::Watcher(package, id) => self.judge_notify(package, id, response, &mut job.attempt),
+            #[cfg(feature = "full")]
+            Owner::Probe => Verdict::GiveUp(FailureCode::Unauthorized),
             Owner::Publication | Owner::Registration | Owner::Subscription(_) | Owner::Letter => {
                 self.authentication.handle_challenge(&job.request, response, &mut job.attempt, now)
             }
@@ -201,6 +210,8 @@ impl Agent {
             Owner::Letter => self.session.next(job.request.call_id()),
             #[cfg(feature = "full")]
             Owner::Watcher(package, id) => self.renotify(package, id, &job.request, now),
+            #[cfg(feature = "full")]
+            Owner::Probe => None,
         };
         if let Some(next) = next {
             self.send(job.owner, next, job.attempt, now);
@@ -265,6 +276,8 @@ impl Agent {
             Owner::Letter => self.session.settle(&job.request),
             #[cfg(feature = "full")]
             Owner::Watcher(package, id) => self.handle_notified(package, id, Some(response), now),
+            #[cfg(feature = "full")]
+            Owner::Probe => self.handle_probed(Some(response), now),
         }
     }
 
@@ -285,6 +298,8 @@ impl Agent {
             Owner::Letter => self.session.settle(&job.request),
             #[cfg(feature = "full")]
             Owner::Watcher(package, id) => self.handle_notified(package, id, None, now),
+            #[cfg(feature = "full")]
+            Owner::Probe => self.handle_probed(None, now),
         }
     }
 
@@ -294,6 +309,8 @@ impl Agent {
         match job.owner {
             #[cfg(feature = "full")]
             Owner::Watcher(package, id) => self.lose_notify(package, id, &job.request, &job.attempt),
+            #[cfg(feature = "full")]
+            Owner::Probe => {}
             Owner::Publication | Owner::Registration | Owner::Subscription(_) | Owner::Letter => {}
         }
     }

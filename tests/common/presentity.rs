@@ -40,6 +40,10 @@ pub struct Presentity {
     /// The documents of watcher information.
     pub documents: Vec<winfo::WatcherInfo>,
     number: u32,
+    /// What the proxy of the server challenges NOTIFYs with, if it does.
+    pub proxy: Option<String>,
+    /// NOTIFYs of Alice to herself.
+    pub probes: usize,
 }
 
 impl Presentity {
@@ -92,6 +96,8 @@ impl Presentity {
             table: Table::default(),
             documents: Vec::new(),
             number: 0,
+            proxy: None,
+            probes: 0,
         };
         scene.publish(Status::Available, "here");
         scene
@@ -190,6 +196,15 @@ impl Presentity {
                 Some(status) => {
                     outcome.status = status;
                     outcome.answer = Some(message);
+                }
+                None if message.request_uri() == Some(&Uri::parse(ALICE).unwrap())
+                    && message.method() == Method::Notify =>
+                {
+                    self.probes += 1;
+                    match self.proxy.clone() {
+                        Some(row) => self.page.respond(&message, 407, &[(Name::ProxyAuthenticate, &row)]),
+                        None => self.page.respond(&message, 481, &[]),
+                    }
                 }
                 None if message.method() == Method::Notify => self.take(message, &mut outcome),
                 None if message.method() == Method::Register => {

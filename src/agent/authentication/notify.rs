@@ -2,10 +2,11 @@
 //! NOTIFY has credentials that nobody has asked for (but the last of a page that goes away, for its proxy), none has a token, and a challenge to one leaves nothing behind
 //! (RFC 3856 §9.3, §9.4).
 
-use super::{Asker, Attempt, Authentication, Credentials, Session, algorithm, fits};
+use super::{Asker, Attempt, Authentication, Credentials, Session, Verdict, algorithm, fits};
+use crate::agent::FailureCode;
 use crate::random::Random;
 use crate::sip::auth::{Challenge, Qop};
-use crate::sip::{Message, Uri};
+use crate::sip::{Message, Name, Uri};
 
 impl Attempt {
     /// Of a NOTIFY to somebody who may want proof of who sends it, at this host; `None`: who may not.
@@ -38,17 +39,18 @@ impl Session {
 }
 
 impl Authentication {
-    /// Whether a NOTIFY that was refused with 401 or 407 is to be sent again: [`Self::prove`] then puts the answer on it.
-    /// A watcher, known to be at the host `watcher`, and a proxy are answered once each.
+    /// What to do about a NOTIFY that was refused with 401 or 407: where it is sent again, [`Self::prove`] puts the answer on
+    /// it. A watcher, known to be at the host `watcher`, and a proxy are answered once each.
     pub(in crate::agent) fn handle_notify_challenge(
         &self,
         response: &Message,
         watcher: Option<&str>,
         attempt: &mut Attempt,
-    ) -> bool {
+    ) -> Verdict {
+        let no = Verdict::GiveUp(FailureCode::Unauthorized);
         let asker = if response.status() == Some(407) { Asker::Proxy } else { Asker::Server };
         if attempt.proofs.iter().any(|proof| proof.asker == asker) {
-            return false;
+            return no;
         }
         let may_answer = |challenge: &Challenge| match asker {
             Asker::Server => self.may_prove_to(watcher, challenge),
@@ -60,12 +62,28 @@ impl Authentication {
         let challenges = response.challenges(&asker.challenge_header());
         let is_digest = |challenge: &Challenge| algorithm(challenge).is_some();
         let found = challenges.into_iter().find(|c| is_digest(c) && may_answer(c) && has_answer(c));
-        let Some(mut challenge) = found else { return false };
-        if asker == Asker::Server {
-            challenge.qop = vec![Qop::AuthInt];
+        let Some(mut challenge) = found else { return no };
+        match (asker, self.proxy_challenges) {
+            (Asker::Server, _) => challenge.qop = vec![Qop::AuthInt],
+            (Asker::Proxy, None) => return Verdict::Hold,
+            (Asker::Proxy, Some(false)) => return no,
+            (Asker::Proxy, Some(true)) => {}
         }
         attempt.proofs.push(Session { asker, domain: String::new(), challenge, count: 0 });
-        true
+        Verdict::Retry
+    }
+
+    /// What a NOTIFY to the user's own address got, which meets nobody but the own server: whether its proxy is who
+    /// challenges NOTIFYs.
+    pub(in crate::agent) fn learn_of_proxy(&mut self, response: Option<&Message>) {
+        let challenged = response.filter(|response| response.status() == Some(407));
+        let challenges = challenged.map(|response| response.challenges(&Name::ProxyAuthenticate));
+        self.proxy_challenges = Some(challenges.into_iter().flatten().any(|c| self.has_met(&c)));
+    }
+
+    /// Another connection may lead to another proxy.
+    pub(in crate::agent) const fn forget_proxy(&mut self) {
+        self.proxy_challenges = None;
     }
 
     /// A watcher gets what covers the document too, and is good in its own domain alone. The application is not asked.
@@ -76,7 +94,7 @@ impl Authentication {
     }
 
     /// A watcher can send 407 as well: what is answered is a proxy that has challenged the user's own requests, with no
-    /// weaker algorithm, and with a nonce of ours in the answer.
+    /// weaker algorithm, and with a nonce of ours in the answer. See `audience/probe.rs` for who it is from.
     fn has_met(&self, challenge: &Challenge) -> bool {
         let is_same = |session: &Session| {
             session.is_of_proxy()
@@ -96,7 +114,7 @@ impl Authentication {
         random: &mut Random,
     ) {
         let Some(uri) = notify.request_uri().map(Uri::text) else { return };
-        if self.hurries {
+        if self.hurries && self.proxy_challenges == Some(true) {
             let mut sessions = core::mem::take(&mut self.sessions);
             for session in sessions.iter_mut().filter(|session| session.is_of_proxy()) {
                 if let Some((name, row)) = self.row(session, notify, &uri, random) {
