@@ -224,6 +224,12 @@ fn rates_are_kept_and_reflected() {
     assert_eq!(scene.seconds(49).notifies.len(), 0);
     let told = scene.seconds(1).notifies;
     assert_eq!(shows(&told[0]), "later");
+    // The answer to a NOTIFY may have other wishes.
+    scene.takes = None;
+    let told = scene.seconds(50).notifies;
+    scene.page.respond(&told[0], 200, &[(Name::Event, "presence;min-rate=0.1")]);
+    let told = scene.seconds(10).notifies;
+    assert_eq!(state(&told[0]), "active;expires=480;min-rate=0.1");
 }
 
 #[test]

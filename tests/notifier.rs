@@ -129,6 +129,35 @@ fn a_watcher_hears_as_often_as_it_wishes() {
 }
 
 #[test]
+fn a_watcher_may_wish_for_other_rates_in_its_answer_to_a_notify() {
+    // 6446-9.3-b
+    let at = |seconds: u64| START + Duration::from_secs(seconds);
+    let reflected = |notify: &Message| notify.header(&Name::SubscriptionState).unwrap().to_owned();
+    let mut notifier = notifier("presence;id=7;min-rate=0.01");
+    let notify = notifier.notify(None, at(0));
+    let answer = |event: &str| {
+        let mut answer = Message::response(&notify, 200, None);
+        answer.push(Name::Event, event);
+        answer
+    };
+    // Of another event, or of none.
+    for other in ["presence;id=8;min-rate=0.05", "presence.winfo;id=7;min-rate=0.05"] {
+        notifier.handle_taken(&answer(other), at(1));
+    }
+    notifier.handle_taken(&Message::response(&notify, 200, None), at(1));
+    assert_eq!(notifier.poll_timeout(), Some(at(100)));
+    // What is no rate is ignored.
+    notifier.handle_taken(&answer("presence;id=7;min-rate=0.05;expires=1;x=y"), at(1));
+    assert_eq!(notifier.poll_timeout(), Some(at(20)));
+    assert!(notifier.handle_timeout(at(20)));
+    assert_eq!(reflected(&notifier.notify(None, at(20))), "active;expires=580;min-rate=0.05");
+    // All wishes are in it.
+    notifier.handle_taken(&answer("presence;id=7"), at(21));
+    assert_eq!(reflected(&notifier.notify(None, at(21))), "active;expires=579");
+    assert_eq!(notifier.poll_timeout(), Some(at(600)));
+}
+
+#[test]
 fn a_watcher_that_asks_for_silence_gets_it() {
     let at = |seconds: u64| START + Duration::from_secs(seconds);
     let mut notifier = notifier("presence");

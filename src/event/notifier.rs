@@ -131,6 +131,15 @@ impl Notifier {
         self.again_at = self.again_at.map(|at| at.max(until));
     }
 
+    /// A 2xx to a NOTIFY: one with the Event of this subscription has new wishes of the watcher how often it hears
+    /// (RFC 6446 §9.3).
+    pub fn handle_taken(&mut self, response: &Message, now: Instant) {
+        if response.event().ok().flatten().is_some_and(|event| event.matches(&self.event)) {
+            self.rates.handle_subscribe(response, self.expires_at.since(now), self.interval);
+            self.again_at = self.rates.not_after(now);
+        }
+    }
+
     /// The policy changed its mind. Returns whether the watcher is to be told.
     pub fn handle_policy(&mut self, standing: Standing) -> bool {
         core::mem::replace(&mut self.standing, standing) != standing

@@ -24,7 +24,7 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// Takes the wishes of a SUBSCRIBE that grants `expires`; a watcher hears of changes every `interval` at most
+    /// Takes the wishes of a SUBSCRIBE that grants `expires`, or of the 2xx to a NOTIFY when so much is left; a watcher hears of changes every `interval` at most
     /// anyway, and is told at least as often as it likes unless that is more often.
     pub(super) fn handle_subscribe(&mut self, subscribe: &Message, expires: Duration, interval: Duration) {
         let row = subscribe.header(&Name::Event).unwrap_or_default();

@@ -297,6 +297,9 @@ impl Watchers {
         if let Some(seconds) = response.and_then(Message::retry_after).filter(|_| status >= 300) {
             usage.notifier.hold(Duration::from_secs(u64::from(seconds)), now);
         }
+        if let Some(response) = response.filter(|_| matches!(status, 200..=299)) {
+            usage.notifier.handle_taken(response, now);
+        }
         let next = usage.partial.handle_answer(status);
         self.settle(id);
         Some(self.notice(id, next?, None))
