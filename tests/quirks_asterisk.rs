@@ -4,9 +4,9 @@
 mod common;
 
 use common::Page;
-use sip_presence::agent::{Event, FailureCode, WatchId, Watching};
+use sip_presence::agent::{FailureCode, WatchId, Watching};
 use sip_presence::presence::{AttributeName, Status};
-use sip_presence::sip::{Message, Name, Uri};
+use sip_presence::sip::{Message, Name};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -190,21 +190,6 @@ fn too_brief_without_saying_how_long_is_asked_for_the_default_once() {
     page.watch(EXTENSION);
     let subscribe = page.next_sent();
     page.wire(&subscribe, &refusal(423, "Interval Too Brief"), "");
-    assert!(page.is_silent());
-}
-
-#[test]
-fn asking_once_is_refused_and_told() {
-    let mut page = Page::online();
-    page.agent.fetch(&Uri::parse(EXTENSION).unwrap(), page.now);
-    page.seconds(0);
-    let subscribe = page.next_sent();
-    assert_eq!(subscribe.expires(), Some(0));
-    page.wire(&subscribe, &refusal(400, "Bad Request"), "");
-    let failed =
-        |event: &Event| matches!(event, Event::Fetched { result: Err(f), .. } if f.status == Some(400));
-    assert!(page.events.iter().any(failed));
-    page.seconds(1000);
     assert!(page.is_silent());
 }
 

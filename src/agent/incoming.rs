@@ -36,7 +36,7 @@ impl Agent {
         }
         let mut required: Vec<&str> = request.list(&Name::Require).collect();
         // A NOTIFY may require what our SUBSCRIBE has offered (RFC 4662 §4.1).
-        if self.subscription_of(request).is_some_and(|id| self.list_of(id).is_some()) {
+        if self.subscription_of(request).is_some_and(|id| self.is_of_list(id)) {
             required.retain(|tag| *tag != EVENTLIST);
         }
         // Who a SUBSCRIBE comes from is asked first (RFC 3856 §4).
@@ -116,7 +116,7 @@ impl Agent {
         let coding = request.header(&Name::ContentEncoding);
         let readable = match request.content_type() {
             Ok(Some(media)) => {
-                subject.reads(&media.essence) || (media.essence == RELATED && self.list_of(id).is_some())
+                subject.reads(&media.essence) || (media.essence == RELATED && self.is_of_list(id))
             }
             // A body without a type: taken for what was asked for.
             Ok(None) => true,

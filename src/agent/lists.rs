@@ -189,6 +189,11 @@ impl Agent {
         }
     }
 
+    /// Whether a subscription is to a list, be it that nobody wants it any more.
+    pub(super) fn is_of_list(&self, id: SubscriptionId) -> bool {
+        LISTS && self.subscriptions.get(id).is_some_and(|of| of.subject == Subject::List)
+    }
+
     /// The watch that a subscription to a list feeds.
     pub(super) fn list_of(&self, id: SubscriptionId) -> Option<WatchId> {
         let Role::Watch(watch) = self.subscriptions.get(id)?.role else { return None };
@@ -212,9 +217,12 @@ impl Agent {
 
     /// What a SUBSCRIBE to a list has besides.
     pub(super) fn describe_list(&self, id: SubscriptionId, request: &mut Message) {
-        let Some(list) = self.list_of(id).and_then(|id| self.watches.get(id)?.list.as_ref()) else { return };
+        if !self.is_of_list(id) {
+            return;
+        }
         request.set(Name::Accept, ACCEPT);
         request.set(Name::Supported, concat(&[EVENTLIST, ", ", SUPPORTED]));
+        let Some(list) = self.list_of(id).and_then(|id| self.watches.get(id)?.list.as_ref()) else { return };
         // Later ones in the dialog do not repeat it (RFC 5367 §3.2).
         if list.ad_hoc && request.to().is_ok_and(|to| to.tag().is_none()) {
             request.push(Name::Require, "recipient-list-subscribe");

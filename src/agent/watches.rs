@@ -349,22 +349,24 @@ impl Agent {
                 self.watches.settle(watch_id);
             }
             Role::Fetch(request, uri) => {
-                let Some(end) = notified.end else { return };
-                let content = match Documents::default().read(subject, message, limits, now) {
-                    Ok(Read::Content(content) | Read::Part(content)) => content,
-                    Ok(Read::Nothing | Read::Old) => Content::default(),
-                    Err(error) => {
-                        let result = Err(bad_document(&error, Some(uri)));
-                        return self.tell(Event::Fetched { request, result });
-                    }
-                };
                 let state = Watching::from(&notified.state);
-                let reason = match end.why {
-                    Why::Terminated(reason) => reason.map(|reason| reason.as_str().to_owned()),
-                    Why::Refused(_) | Why::NoAnswer | Why::NoNotify | Why::Expired | Why::Left => None,
+                let reason = match notified.end.map(|end| end.why) {
+                    Some(Why::Terminated(reason)) => reason.map(|reason| reason.as_str().to_owned()),
+                    Some(Why::Refused(_) | Why::NoAnswer | Why::NoNotify | Why::Expired | Why::Left)
+                    | None => None,
                 };
-                let view = fetched(uri, content, state, reason, now);
-                self.tell(Event::Fetched { request, result: Ok(Rc::new(view)) });
+                let result = match Documents::default().read(subject, message, limits, now) {
+                    Ok(Read::Content(content) | Read::Part(content)) => {
+                        Ok(Rc::new(fetched(uri, content, state, reason, now)))
+                    }
+                    Ok(Read::Nothing | Read::Old) => {
+                        Ok(Rc::new(fetched(uri, Content::default(), state, reason, now)))
+                    }
+                    Err(error) => Err(bad_document(&error, Some(uri))),
+                };
+                self.tell(Event::Fetched { request, result });
+                // It has ended itself, unless the notifier made a subscription of it.
+                subscription_departs(&mut self.subscriptions, id);
             }
             Role::Departed => {}
         }

@@ -416,7 +416,7 @@ impl Subscriber {
         Update::Nothing
     }
 
-    /// The request with the one thing changed that the response asks for: 423 and 416 (RFC 3261 §8.1.3.5).
+    /// The request with the one thing changed that the response asks for: 400, 423 and 416 (RFC 3261 §8.1.3.5).
     fn correct(
         &mut self,
         request: &Message,
@@ -425,8 +425,12 @@ impl Subscriber {
         now: Instant,
     ) -> Option<Message> {
         match status {
-            // Not the end of a subscription: it would be made longer.
-            423 if !self.corrected.expires && request.expires() != Some(0) => {
+            // Not the end of a subscription: it would be made longer. Asterisk has a 400 for who only asks; then a
+            // subscription is made, which the owner leaves after its first NOTIFY.
+            400 | 423
+                if !self.corrected.expires
+                    && (self.plan.expires == 0 || status == 423 && request.expires() != Some(0)) =>
+            {
                 // Asterisk does not say how long is long enough.
                 let least = response.min_expires().unwrap_or(AMPLE);
                 if least <= self.plan.expires {
@@ -443,8 +447,7 @@ impl Subscriber {
                 && self.dialog.is_none() =>
             {
                 self.corrected.scheme = true;
-                self.plan.target.scheme = Scheme::Sip;
-                self.plan.target.headers = None;
+                self.speak_sip();
                 Some(self.again_to(self.plan.target.clone(), request, now))
             }
             _ => None,
@@ -470,6 +473,14 @@ impl Subscriber {
         Some(self.again_to(uri, request, now))
     }
 
+    /// From now on the address is asked as `sip:`, with the same user and host.
+    fn speak_sip(&mut self) {
+        if self.plan.target.scheme == Scheme::Pres {
+            self.plan.target.scheme = Scheme::Sip;
+            self.plan.target.headers = None;
+        }
+    }
+
     fn again_to(&mut self, uri: Uri, request: &Message, now: Instant) -> Message {
         let mut next = self.again(request, now);
         next.start = StartLine::Request { method: Method::Subscribe, uri };
@@ -483,7 +494,11 @@ impl Subscriber {
         }
         self.in_flight = false;
         match self.state {
-            State::NotifyWait => self.end(Why::NoAnswer, Again::After(None), random, now),
+            State::NotifyWait => {
+                // Asterisk drops a request to an address that it cannot read.
+                self.speak_sip();
+                self.end(Why::NoAnswer, Again::After(None), random, now)
+            }
             State::Pending | State::Active => self.postpone_refresh(Why::NoAnswer, None, random, now),
             State::Leaving if self.ready => Update::Nothing,
             State::Leaving => Update::Ended(self.finish()),
