@@ -153,7 +153,7 @@ export function needsFull(options: AgentOptions): boolean {
 
 /** The options of `createAgent`. */
 const OPTIONS = "server aor displayName credentials authorizationServers register expires keepAlive route rates linger window "
-  + "listServer allowInsecure full webSocket wasm authorize identities policies xcapRoot notifiers keepSession";
+  + "listServer userAgent allowInsecure full webSocket wasm authorize identities policies xcapRoot notifiers keepSession";
 
 /** Checks that `value` is absent, or of one of the types `known`; `text` says what to give. */
 function checkType(name: string, value: unknown, known: string, text: string): void {
@@ -195,6 +195,8 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
   if (listServer !== undefined && !LIST_SERVER.test(listServer)) {
     wrong(`listServer: give an address such as "sip:rls@example.com", not ${describe(listServer)}`);
   }
+  const { userAgent = "" } = options;
+  if (!/^[\w./ -]*$/.test(userAgent)) wrong(`userAgent: give words such as "digium", not ${describe(userAgent)}`);
   const { notifiers } = options;
   if (notifiers !== undefined && (typeof notifiers !== "object" || notifiers === null || Object.keys(notifiers).length === 0)) {
     wrong("notifiers: give an object with the secret of each by user name");
@@ -217,7 +219,7 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
     listServer,
     identities: checkAudience(options),
     notifiers: notifiers && checkSecrets("notifiers", notifiers),
-    userAgent: `sip-presence/${VERSION}`,
+    userAgent: `sip-presence/${VERSION} ${userAgent}`.trim(),
   };
 }
 

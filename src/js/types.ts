@@ -420,6 +420,8 @@ export interface GeneralOptions {
   readonly window?: number | undefined;
   /** A server that takes a whole list in one SUBSCRIBE (RFC 5367): `watch([...])` then needs one subscription. */
   readonly listServer?: string | undefined;
+  /** Words added to the User-Agent header, for servers that tell some clients more: `digium` for Asterisk. */
+  readonly userAgent?: string | undefined;
   /** Allow `ws:` to a host that is not loopback. Default: false. */
   readonly allowInsecure?: boolean | undefined;
   /** Load the full module, for {@link Agent.watchList}, the package `dialog` and {@link Agent.watchers}. Default: only where another option needs it. */

@@ -232,15 +232,18 @@ fn preferred_tuple(presence: &Presence) -> Option<&Component> {
     best
 }
 
-/// The person's note, else the preferred tuple's, else the document's, else Digium's text.
+/// The person's note, else the preferred tuple's, else Digium's text, else the document's: beside what a user has said,
+/// Asterisk's is about the telephone.
 fn note(presence: &Presence, preferred: Option<&Component>) -> Option<String> {
     let person = presence.persons.iter().find_map(|person| first_text(&person.notes));
-    let digium = |tuple: &Component| {
-        let attribute = tuple.attributes.iter().find(|a| a.name == AttributeName::DIGIUM)?;
-        Some(attribute.text.as_ref()?.text.clone())
-    };
-    let found = person.or_else(|| first_text(&preferred?.notes)).or_else(|| first_text(&presence.notes));
-    found.map(str::to_owned).or_else(|| presence.tuples.iter().find_map(digium))
+    let found = person.or_else(|| first_text(&preferred?.notes));
+    let found = found.or_else(|| presence.tuples.iter().find_map(digium_text));
+    found.or_else(|| first_text(&presence.notes)).map(str::to_owned)
+}
+
+fn digium_text(tuple: &Component) -> Option<&str> {
+    let attribute = tuple.attributes.iter().find(|a| a.name == AttributeName::DIGIUM)?;
+    first_text(attribute.text.as_slice())
 }
 
 fn first_text(notes: &[Note]) -> Option<&str> {

@@ -45,7 +45,7 @@ test("a wrong option throws a TypeError that names it", () => {
     [{ expires: 1.5 }, /expires/], ...["WebSocket", () => 1, { prototype: {} }, null].map((webSocket) => [{ webSocket }, /webSocket: give a constructor/]),
     ...[5, true, () => "x.wasm"].map((wasm) => [{ wasm }, /wasm: give/]),
     [{ route: "sip:proxy.example.test" }, /route/], [{ route: ["sip:a;lr", "proxy;lr"] }, /route/],
-    [{ route: "<sip:a;lr>" }, /route/], [{ route: "sip:a;lrx" }, /route/],
+    ...["digium\r\nX: y", "(digium)"].map((userAgent) => [{ userAgent }, /userAgent/]), [{ route: "<sip:a;lr>" }, /route/], [{ route: "sip:a;lrx" }, /route/],
     // 6446-5.1-a 6446-8-c
     ...[{ minInterval: 0 }, { minInterval: 0.01 }, { maxInterval: -1 }, { maxInterval: 1e11 }, { adaptiveMinRate: "often" },
       { minInterval: 5, maxInterval: 5 }, { minInterval: 5, adaptiveMinRate: 0.2 }, { maxInterval: 5, adaptiveMinRate: 0.2 },
@@ -73,6 +73,15 @@ test("a misspelt option is a TypeError, and each option that has a type is none"
   assert.ok(all.length > 15 && all.includes("authorize"));
   for (const name of all) createAgent(options({ [name]: options()[name] })).close();
   for (const name of declared("PublishOptions")) await agent.publish({ status: "busy", [name]: { status: "busy" }[name] });
+});
+
+test("the User-Agent header says what it is, and what servers look for besides", async (t) => {
+  for (const [userAgent, header] of [[undefined, /^sip-presence\/[\d.]+$/], ["digium", /^sip-presence\/[\d.]+ digium$/]]) {
+    const agent = openAgent(t, server, "alice", { userAgent });
+    const sent = event(agent, "trace", { accept: ({ detail }) => detail.text.startsWith("SUBSCRIBE") });
+    agent.watch(addressOf(server, "bob"), () => {});
+    assert.match(/\r\nUser-Agent: (.*)\r\n/.exec((await sent).detail.text)[1], header);
+  }
 });
 
 test("rates and a route are on the wire as their standards write them", async (t) => {
