@@ -64,3 +64,17 @@ export function observe(agent, uri, options) {
 
 const inShort = (states) =>
   JSON.stringify(states.map(({ status, note, stale, cause, subscription }) => ({ status, note, stale, cause, subscription })));
+
+/** A WebSocket whose connections can be cut, as a network does: without a word to the other side. */
+export function cuttable() {
+  const open = [];
+  return {
+    WebSocket: class extends WebSocket {
+      constructor(...args) {
+        super(...args);
+        open.push(this);
+      }
+    },
+    cut: () => open.splice(0).forEach((socket) => socket.terminate()),
+  };
+}
