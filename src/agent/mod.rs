@@ -250,7 +250,7 @@ impl Agent {
         }
         // Who waits goes on to wait for a server that has not been tried.
         let is_lost = failure.code == FailureCode::ConnectionLost;
-        let waits = !is_lost && self.link.has_another();
+        let waits = self.link.has_another() && !is_lost;
         if !waits {
             self.end_fetches(&failure);
         }
