@@ -16,7 +16,7 @@ function isA<Name extends "Request" | "Response">(name: Name, value: unknown): v
 /** An instance of the module from where it is: bytes, a compiled module, a response, or an address. */
 async function instantiate(source: unknown, imports: WebAssembly.Imports): Promise<WebAssembly.Instance> {
   let given = await source;
-  const failed = (why: unknown, url: unknown): Error => new Error(`failed to fetch Wasm: ${why} fetching '${url}'`);
+  const failed = (why: unknown, url: unknown): Error => new Error(`failed to fetch Wasm: ${why} fetching '${String(url).slice(0, 200)}'`);
   if (typeof given === "string" || given instanceof URL || isA("Request", given)) {
     const { url = given } = given as Request;
     // What the browser says does not name the file.

@@ -206,11 +206,12 @@ test("a host that has null for the locks of a browser can be used", async (t) =>
 test("where the module cannot be fetched, the reason names the file", async (t) => {
   const { createAgent } = await import("../../pkg/index.js");
   const port = await freePort();
-  for (const wasm of [`http://127.0.0.1:${port}/a.wasm`, new URL(`http://127.0.0.1:${port}/a.wasm`), new Request(`http://127.0.0.1:${port}/a.wasm`)]) {
+  const url = `http://127.0.0.1:${port}/a.wasm`;
+  for (const [wasm, named] of [[url, url], [new URL(url), url], [new Request(url), url], [`${url}?${"a".repeat(1000)}`, `${url}?`.padEnd(200, "a")]]) {
     const agent = createAgent({ server: "ws://127.0.0.1:1", aor: ALICE, wasm, webSocket: sockets().Socket });
     t.after(() => agent.close());
     const { detail } = await event(agent, "error");
     assert.equal(detail.code, "module");
-    assert.equal(detail.reason, `failed to fetch Wasm: TypeError: fetch failed fetching 'http://127.0.0.1:${port}/a.wasm'`);
+    assert.equal(detail.reason, `failed to fetch Wasm: TypeError: fetch failed fetching '${named}'`);
   }
 });
