@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, posix } from "node:path";
@@ -240,7 +240,7 @@ test("tsc accepts the types of the server and of the agent in a program for Node
 const CSP = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws:; style-src 'self'; img-src data:";
 
 /** Opens a page of the project in Chromium; resolves to it, with its errors collected. */
-async function open(t, files) {
+async function open(t, files, path = "/page.html") {
   const site = await serveStatic(project, { files, csp: CSP });
   t.after(() => site.close());
   const browser = await launch();
@@ -251,7 +251,7 @@ async function open(t, files) {
   page.on("request", (request) => page.requested.push(new URL(request.url()).pathname.replace(/.*\//, "")));
   page.on("pageerror", (error) => page.problems.push(error.message));
   page.on("console", (message) => message.type() === "error" && page.problems.push(message.text()));
-  await page.goto(`${site.url}/page.html`);
+  await page.goto(site.url + path);
   return page;
 }
 
@@ -303,3 +303,48 @@ test("it works in a bundle of esbuild with the module inside", { skip: missing }
   await until(async () => await page.locator("#seen").textContent() === "busy", () => `the status; problems: ${page.problems}`);
   assert.deepEqual(page.problems, []);
 });
+
+/** Production builds as a user makes them, without any setting that the package would need: from `folder` to `out`. Gives what they warn of. */
+const BUNDLERS = {
+  async vite(folder, out) {
+    const { build, createLogger } = await import("vite");
+    const warnings = [];
+    const customLogger = createLogger("silent");
+    for (const say of ["warn", "warnOnce", "error"]) customLogger[say] = (text) => warnings.push(text);
+    await build({ root: folder, base: "./", configFile: false, customLogger, build: { outDir: out } });
+    return warnings;
+  },
+  async webpack(folder, out) {
+    const { default: webpack } = await import("webpack");
+    const { compilation } = await promisify(webpack)({
+      mode: "production", context: folder, entry: "./main.js", output: { path: out, filename: "main.js" }, performance: { hints: false },
+    });
+    cpSync(join(folder, "index.html"), join(out, "index.html"));
+    return [...compilation.errors, ...compilation.warnings].map(String);
+  },
+};
+
+for (const [name, bundle] of Object.entries(BUNDLERS)) {
+  test(`${name} makes a bundle with each module in a file of its own, and a page loads the one it needs`, { skip: missing }, async (t) => {
+    const folder = join(project, name);
+    const out = join(folder, "out");
+    mkdirSync(folder);
+    writeFileSync(join(folder, "index.html"), PAGE);
+    writeFileSync(join(folder, "main.js"), `
+      import { SipPresenceElement } from "sip-presence/element/define";
+      console.log(SipPresenceElement.words.busy);
+      ${mainJob("sip-presence", `full: location.search === "?full"`, `document.getElementById("seen").textContent = state.status;`)}
+    `);
+    assert.deepEqual(await bundle(folder, out), []);
+    for (const [query, module] of [["", "sip-presence.wasm"], ["?full", "sip-presence-full.wasm"]]) {
+      const page = await open(t, {}, `/${name}/out/index.html${query}`);
+      await until(async () => await page.locator("#seen").textContent() === "busy", () => `the status; problems: ${page.problems}`);
+      assert.deepEqual(page.problems, []);
+      assert.ok(await page.evaluate(() => customElements.get("sip-presence") !== undefined));
+      const [wasm, ...others] = page.requested.filter((file) => file.endsWith(".wasm"));
+      assert.deepEqual(others, []);
+      const file = readdirSync(out, { recursive: true }).find((path) => path.endsWith(wasm));
+      assert.ok(readFileSync(join(out, file)).equals(readFileSync(join(root, "pkg", module))), `${wasm} is ${module}`);
+    }
+  });
+}
