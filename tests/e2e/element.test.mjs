@@ -5,62 +5,11 @@ import { readFile } from "node:fs/promises";
 import { after, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { launch, missing } from "../common/chromium.mjs";
+import { CSP, FILES, STATUSES } from "../common/element.mjs";
 import { serveStatic } from "../common/static.mjs";
 import { until } from "../common/wait.mjs";
 
 const pkg = new URL("../../pkg/", import.meta.url);
-const STATUSES = ["available", "away", "busy", "do-not-disturb", "on-the-phone", "offline", "unknown"];
-
-/** An agent that says what the test tells it to; the helpers of the tests. */
-const PAGE = `
-  import { SipPresenceElement } from "./define.js";
-
-  class FakeAgent {
-    states = new Map();
-    watches = new Set();
-    watch(uri, callback, options) {
-      if (!uri.startsWith("sip:")) throw new TypeError("not an address: " + uri);
-      const watch = { uri, callback, of: options?.package ?? "presence" };
-      this.watches.add(watch);
-      callback(this.states.get(uri) ?? state(uri, {}), uri);
-      return () => this.watches.delete(watch);
-    }
-    show(uri, changes) {
-      this.states.set(uri, state(uri, changes));
-      for (const watch of this.watches) if (watch.uri === uri) watch.callback(this.states.get(uri), uri);
-    }
-    get watched() {
-      return [...this.watches].map(({ uri }) => uri).sort();
-    }
-  }
-
-  function state(uri, changes) {
-    return Object.freeze({
-      uri, status: "unknown", idle: false, outOfOffice: false, activities: [],
-      subscription: { state: "active" }, stale: false, cause: "change", ...changes,
-    });
-  }
-
-  function add(attributes, agent) {
-    const element = document.createElement("sip-presence");
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    if (agent !== undefined) element.agent = agent;
-    document.body.append(element);
-    return element;
-  }
-
-  function part(element, name) {
-    return element.shadowRoot.querySelector("[part=" + name + "]");
-  }
-
-  function said(element) {
-    return part(element, "badge").getAttribute("aria-label");
-  }
-
-  const violations = [];
-  document.addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective));
-  Object.assign(globalThis, { SipPresenceElement, FakeAgent, add, part, said, violations, words: { ...SipPresenceElement.words } });
-`;
 
 let site;
 let browser;
@@ -68,13 +17,7 @@ let page;
 
 before(async () => {
   if (missing) return;
-  site = await serveStatic(fileURLToPath(pkg), {
-    csp: "default-src 'none'; script-src 'self'; base-uri 'none'",
-    files: {
-      "/test.html": '<!doctype html><html lang="en"><title>element</title><script type="module" src="test.js"></script>',
-      "/test.js": PAGE,
-    },
-  });
+  site = await serveStatic(fileURLToPath(pkg), { csp: CSP, files: FILES });
   browser = await launch();
 });
 

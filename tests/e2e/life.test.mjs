@@ -7,6 +7,7 @@ import { createAgent } from "sip-presence";
 import { startServer } from "sip-presence/server";
 import { WebSocket } from "ws";
 import { bareTab, debuggingPort, launch, missing } from "../common/chromium.mjs";
+import { addressFor, addressOf, FILES, head, traffic } from "../common/life.mjs";
 import { startRelay } from "../common/relay.mjs";
 import { serveStatic } from "../common/static.mjs";
 import { until } from "../common/wait.mjs";
@@ -16,38 +17,6 @@ const WATCHES = 50;
 const names = Array.from({ length: WATCHES }, (_, number) => `user${number}`);
 const users = Object.fromEntries(["watcher", ...names].map((name) => [name, "pw"]));
 const config = { domain: "example.test", users, rules: { default: "allow" }, notifyInterval: 0 };
-const addressOf = (name) => `sip:${name}@example.test`;
-
-const html = (title) => `<!doctype html><meta charset="utf-8"><title>${title}</title><link rel="icon" href="data:,">`;
-/** Opens an agent as the address of the page says. */
-const SCRIPT = `<script type="module">
-import { createAgent } from "/pkg/index.js";
-const ask = new URLSearchParams(location.search);
-const count = Number(ask.get("watches") ?? 1);
-const agent = createAgent({
-  server: ask.get("server"), aor: "sip:watcher@example.test", credentials: { username: "watcher", password: "pw" },
-  register: ask.has("register"), expires: Number(ask.get("expires") ?? 3600),
-});
-const states = new Map();
-const history = [];
-if (ask.has("status")) agent.publish({ status: ask.get("status") });
-agent.addEventListener("connection", ({ detail }) => history.push(detail.state));
-agent.watch(Array.from({ length: count }, (_, n) => "sip:user" + n + "@example.test"), (state, uri) => {
-  states.set(uri, state);
-  if (uri === "sip:user0@example.test") history.push(state.stale ? "stale" : state.status);
-});
-globalThis.life = {
-  agent, history, states,
-  fresh: () => [...states.values()].filter((s) => s.subscription.state === "active" && !s.stale).length,
-};
-</script>`;
-const FILES = { "/page.html": html("life") + SCRIPT, "/other.html": html("other") };
-
-/** What a request says, in short. */
-const head = (text) => ({
-  method: text.split(" ", 1)[0], callId: /^Call-ID: *(\S+)/m.exec(text)?.[1], cseq: /^CSeq: *(.+?)\r$/m.exec(text)?.[1],
-  expires: /^Expires: *(\d+)/m.exec(text)?.[1], status: Number(/^SIP\/2\.0 (\d+)/.exec(text)?.[1] ?? 0),
-});
 
 describe("the life of a page", { skip: missing }, () => {
   let browser, port, server, site;
@@ -64,15 +33,12 @@ describe("the life of a page", { skip: missing }, () => {
     await server?.close();
   });
 
-  const addressFor = (relay, more = {}) =>
-    `${site.url}/page.html?${new URLSearchParams({ server: relay.url, ...more })}`;
-
   /** A tab of its own, with an agent that is fresh. */
   async function open(t, relay, more = {}) {
     const context = await browser.newContext();
     t.after(() => context.close());
     const page = await context.newPage();
-    await page.goto(addressFor(relay, more));
+    await page.goto(addressFor(site, relay, more));
     await fresh(page, Number(more.watches ?? 1));
     return page;
   }
@@ -91,19 +57,9 @@ describe("the life of a page", { skip: missing }, () => {
     return relay;
   }
 
-  const sent = (relay, method) => relay.messages.filter(({ direction, text }) => direction === "up" && text.startsWith(`${method} `)).map(({ text, link }) => ({ ...head(text), text, link }));
-  const received = (relay) => relay.messages.filter(({ direction }) => direction === "down").map(({ text, link }) => ({ ...head(text), text, link }));
-
-  /** The Call-IDs of subscriptions that the server has confirmed and not ended. */
-  function live(relay) {
-    const calls = new Set();
-    for (const { text, method, callId } of received(relay)) {
-      if (method !== "NOTIFY") continue;
-      if (/^Subscription-State: *terminated/mi.test(text)) calls.delete(callId);
-      else calls.add(callId);
-    }
-    return calls;
-  }
+  const sent = (relay, method) => traffic(relay).sent(method);
+  const received = (relay) => traffic(relay).received();
+  const live = (relay) => traffic(relay).live();
 
   test("closing a tab leaves no live subscription, by what it says and not by its socket", async (t) => {
     const relay = await relayFor(t, { hold: true });
@@ -171,7 +127,7 @@ describe("the life of a page", { skip: missing }, () => {
     await until(crashed, "the crash");
     assert.equal(live(relay).size, WATCHES, "nothing was said");
     // Playwright has given the page up.
-    await cdp.send("Page.navigate", { url: addressFor(relay, { watches: 1, status: "away" }) });
+    await cdp.send("Page.navigate", { url: addressFor(site, relay, { watches: 1, status: "away" }) });
     await until(() => received(relay).some(({ method, link }) => method === "NOTIFY" && link === 1), "the new subscription");
     await until(() => [...old].every((callId) => !live(relay).has(callId)), () => `${live(relay).size} live subscriptions`);
     assert.equal(live(relay).size, 1);
@@ -192,7 +148,7 @@ describe("the life of a page", { skip: missing }, () => {
     // A window that a page opens has a copy of its storage, as a duplicated tab has.
     const [copy] = await Promise.all([
       page.waitForEvent("popup"),
-      page.evaluate((url) => { window.open(url); }, addressFor(relay, { watches: 3, register: "" })),
+      page.evaluate((url) => { window.open(url); }, addressFor(site, relay, { watches: 3, register: "" })),
     ]);
     await fresh(copy, 3);
     assert.ok(await copy.evaluate((key) => sessionStorage.getItem(key)?.includes("SUBSCRIBE sip:"), key), "it was copied");
@@ -228,7 +184,7 @@ describe("the life of a page", { skip: missing }, () => {
   test("a page that is back ends what another page of its tab left behind", async (t) => {
     const relay = await relayFor(t, { hold: true });
     const page = await open(t, relay, { watches: 2 });
-    await page.goto(addressFor(relay, { watches: 3 }));
+    await page.goto(addressFor(site, relay, { watches: 3 }));
     await fresh(page, 3);
     await until(() => live(relay).size === 3, () => `${live(relay).size} live subscriptions`);
     await page.goBack({ waitUntil: "commit" });
@@ -279,7 +235,7 @@ describe("the life of a page", { skip: missing }, () => {
     const relay = await relayFor(t);
     const user0 = publisher(t);
     await user0.publish({ status: "away" });
-    const tab = await bareTab(port, addressFor(relay, { watches: 3, expires: 10 }));
+    const tab = await bareTab(port, addressFor(site, relay, { watches: 3, expires: 10 }));
     t.after(() => tab.close());
     const last = () => tab.evaluate("globalThis.life?.history.at(-1)");
     await until(async () => await last() === "away", "away");

@@ -1,27 +1,14 @@
 /** The playground in Chromium, served by the command line: what a person sees when two users publish and watch. */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { launch, missing } from "../common/chromium.mjs";
 import { freePort } from "../common/port.mjs";
+import { serve } from "../common/serve.mjs";
 import { until } from "../common/wait.mjs";
-
-const CLI = fileURLToPath(new URL("../../pkg/cli.js", import.meta.url));
-
-/** Starts `sip-presence serve` on a free port; resolves to the process and the playground's URL. */
-async function serve(...args) {
-  const child = spawn(process.execPath, [CLI, "serve", "--port", "0", ...args]);
-  let output = "";
-  child.stdout.on("data", (text) => { output += text; });
-  child.stderr.on("data", (text) => { output += text; });
-  const url = await until(() => /Playground: (http:\S+)/.exec(output)?.[1], () => `the server: ${output}`);
-  return { child, url, port: new URL(url).port };
-}
 
 let browser;
 
