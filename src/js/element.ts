@@ -191,7 +191,8 @@ export class SipPresenceElement extends Base {
   readonly #badge = document.createElement("span");
   readonly #tip = document.createElementNS(SVG, "title");
   readonly #shape = document.createElementNS(SVG, "path");
-  readonly #word = document.createElement("span");
+  // Straight in the label, or WebKit writes its first letter small again when the word changes.
+  readonly #word = document.createTextNode("");
   readonly #more = document.createElement("small");
   readonly #note = document.createElement("bdi");
   #agent: Agent | undefined;
@@ -330,7 +331,7 @@ export class SipPresenceElement extends Base {
     this.#badge.dataset.status = status;
     this.#badge.toggleAttribute("data-stale", state?.stale ?? false);
     this.#shape.setAttribute("d", LOOKS[status][0]);
-    this.#word.textContent = word;
+    this.#word.data = word;
     this.#more.textContent = said.slice(word.length);
     const note = [...line((state?.note ?? "").slice(0, NOTE_READ))];
     this.#note.textContent = note.slice(0, NOTE_LENGTH).join("") + (note.length > NOTE_LENGTH ? "…" : "");
