@@ -59,7 +59,9 @@ function guard(act: () => void): void {
 }
 
 function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const it = error as Error | undefined;
+  // What Firefox throws of a socket that a policy forbids is no `Error`, and has only a name.
+  return String(it?.message || it?.name || error);
 }
 
 /** One listener for all loops that end with a signal: hosts warn of many. */
@@ -193,12 +195,14 @@ export class PresenceAgent extends EventTarget implements Agent {
             onmessage: (event?: MessageEvent) => this.#attempt(() => this.#core?.receive(this.#write(event?.data, true))),
             // Classes of the application's own may say less than a browser.
             onclose: (event?: CloseEvent) => this.#happen(Verb.Closed, event?.code, `${event?.reason || cause}`),
-            // Some hosts say here why. Chromium tells of a socket that a policy forbids, and then not that it is closed.
+            // Some hosts say here why. Of a socket that a policy forbids, Chromium and WebKit tell this, and then not that it is closed.
             onerror: (event?: ErrorEvent) => {
               cause = event?.message ?? "";
               const it = socket as WebSocket;
-              // The core takes the handler away when it knows that the socket is closed.
-              if (it.readyState === 3) setTimeout(() => it.onclose?.({} as CloseEvent));
+              // WebKit calls it closed a little later. The core takes the handler away when it knows it.
+              setTimeout(() => {
+                if (it.readyState === 3) it.onclose?.({} as CloseEvent);
+              });
             },
           });
         } catch (error) {
