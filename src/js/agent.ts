@@ -24,6 +24,9 @@ import type {
 /** Snapshots of presentities that nobody watches, kept so that each stays the same object. */
 const MOST_UNKNOWN = 1000;
 
+/** Milliseconds within which Firefox stops a script of a tab that is closed. */
+const STOPPED_WITHIN = 50;
+
 /** What sets the key of a watch apart, by its subject: no address has a blank. */
 const MARKS = ["", "list ", "dialog ", "winfo "] as const;
 
@@ -379,6 +382,12 @@ export class PresenceAgent extends EventTarget implements Agent {
     // The host may be wrong, or the server on this side of the gap: the server itself is asked.
     on(globalThis, "offline", () => this.#tell(Verb.Wake));
     on(globalThis.document, "visibilitychange", () => this.#tell(Verb.Wake));
+    // When a tab is closed Firefox stops, once and a little later, whatever script is running in it. This listener runs
+    // until then, so that it is not the next one, which says goodbye.
+    on(globalThis, "pagehide", () => {
+      const end = performance.now() + STOPPED_WITHIN;
+      while (this.#connection.state === "online" && "mozInnerScreenX" in globalThis && performance.now() < end);
+    });
     on(globalThis, "pagehide", () => {
       this.#happen(Verb.Suspend);
       this.#session?.leave();
