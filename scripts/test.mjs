@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { checkSizes } from "./size.mjs";
-import { CHROMIUMS, ensureBuildTools, ensurePackages, ensureTestTools, environment, output, root, say, shell } from "./tools.mjs";
+import { CHROMIUMS, ensureBuildTools, ensurePackages, ensureTestTools, environment, FIREFOXES, isThere, output, root, say, shell } from "./tools.mjs";
 
 ensurePackages();
 ensureBuildTools();
@@ -87,6 +87,8 @@ const steps = [
   ["API tests in Node", node("tests/api/")],
   ["package", browser(node("tests/package/"))],
   ["pages in Chromium", browser(node("tests/e2e/"))],
+  ["pages in Firefox", isThere(...FIREFOXES) ? node("tests/browsers/firefox.test.mjs") : undefined],
+  ["pages in WebKit", isThere("WebKitWebDriver") && isThere("Xvfb") ? node("tests/browsers/webkit.test.mjs") : undefined],
   ["peers", node("tests/interop/")],
   ["sizes", () => {
     const over = checkSizes();

@@ -114,33 +114,42 @@ export function canLeaveOutPanicTexts() {
 /** What Chromium is called, by who packed it. */
 export const CHROMIUMS = ["chromium", "chromium-browser", "google-chrome"];
 
-function isThere(...programs) {
+/** Whether one of these programs is installed. */
+export function isThere(...programs) {
   return programs.some((program) => output("sh", ["-c", `command -v ${program}`]) !== undefined);
 }
 
-/** Chromium, its driver and Kamailio, from Debian packages where apt is there and may be used. */
+/** What Firefox is called, by who packed it. */
+export const FIREFOXES = ["firefox", "firefox-esr"];
+
+/** Browsers, their drivers and Kamailio, from Debian packages where apt is there and may be used. */
 export function ensureTestTools() {
   const wanted = [
     [CHROMIUMS, ["chromium"]],
     [["chromedriver"], ["chromium-driver"]],
+    [FIREFOXES, ["firefox-esr"]],
+    [["WebKitWebDriver"], ["webkit2gtk-driver"]],
+    [["Xvfb"], ["xvfb"]],
     [["kamailio"], ["kamailio", "kamailio-presence-modules", "kamailio-websocket-modules"]],
   ];
-  const missing = wanted.filter(([programs]) => !isThere(...programs)).flatMap(([, packages]) => packages);
+  const missing = wanted.filter(([programs]) => !isThere(...programs)).map(([, packages]) => packages);
   if (missing.length === 0) return;
   const sudo = process.getuid?.() === 0 ? [] : ["sudo", "-n"];
   if (!isThere("apt-get") || (sudo.length > 0 && output("sudo", ["-n", "true"]) === undefined)) {
-    console.log(`Not installed, and apt-get cannot be used here: ${missing.join(", ")}`);
+    console.log(`Not installed, and apt-get cannot be used here: ${missing.flat().join(", ")}`);
     return;
   }
-  say(`Debian packages: ${missing.join(" ")}`);
+  say(`Debian packages: ${missing.flat().join(" ")}`);
   const apt = (...args) => {
     const [program, ...rest] = [...sudo, "apt-get", "-o", "DPkg::Lock::Timeout=900", "-q", ...args];
     run(program, rest, { env: { DEBIAN_FRONTEND: "noninteractive" } });
   };
-  try {
-    apt("update");
-    apt("install", "-y", "--no-install-recommends", ...missing, "fonts-dejavu-core");
-  } catch (error) {
-    console.log(`${error.message}: the tests that need it are skipped`);
+  // Each by itself: not every system has all of them.
+  for (const args of [["update"], ...missing.map((packages) => ["install", "-y", "--no-install-recommends", ...packages, "fonts-dejavu-core"])]) {
+    try {
+      apt(...args);
+    } catch (error) {
+      console.log(`${error.message}: the tests that need it are skipped`);
+    }
   }
 }
