@@ -363,6 +363,17 @@ fn a_registrar_that_does_not_answer_is_asked_again_soon_and_all_else_goes_on() {
     assert_eq!((page.closes, page.connects.len()), (0, 1));
 }
 
+#[test]
+fn a_proxy_that_gets_no_answer_of_the_registrar_is_no_refusal_either() {
+    for (status, whole) in [(408, 10), (504, 10), (500, 60), (503, 60)] {
+        let (mut page, register) = page();
+        page.respond(&register, status, &[]);
+        let failure = page.failures().pop().unwrap();
+        let wait = failure.retry_at.unwrap().since(page.now).as_millis();
+        assert!((whole * 500..=whole * 1000).contains(&wait), "{status}: {wait} ms of {whole} s");
+    }
+}
+
 // 5626-4.2.2-b
 #[test]
 fn a_refresh_that_is_put_off_keeps_the_connection() {

@@ -37,7 +37,8 @@ pub(super) struct Registration {
 
 /// The first wait after a failure (RFC 5626 §4.5).
 const WAIT: Duration = Duration::from_secs(60);
-/// The same where nothing was answered: what answers other requests lives, and may find the registrar again soon.
+/// The same where the registrar has not answered, us or the proxy before it: what answers other requests lives, and may find
+/// the registrar again soon.
 const UNANSWERED_WAIT: Duration = Duration::from_secs(10);
 /// How many times the first wait the longest is.
 const MOST_WAIT: u64 = 30;
@@ -187,7 +188,8 @@ impl Registration {
             // The waits of RFC 5626 §4.5, but that 0 seconds are at once, one time (§4.2.1).
             let floor = response.and_then(Message::retry_after);
             let at_once = floor == Some(0) && self.backoff.failures() == 0;
-            let first = if response.is_some() { WAIT } else { UNANSWERED_WAIT };
+            let unanswered = matches!(status, None | Some(408 | 504));
+            let first = if unanswered { UNANSWERED_WAIT } else { WAIT };
             let wait = self.backoff.next(first, first.times(MOST_WAIT), random);
             let floor = Duration::from_secs(u64::from(floor.unwrap_or(0)));
             self.due_at = Some(now + if at_once { floor } else { wait.max(floor) });
