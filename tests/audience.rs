@@ -5,11 +5,11 @@
 
 mod common;
 
-use common::Presentity;
 use common::presentity::{ALICE, BOB, Outcome, shows, state};
-use sip_presence::agent::Identities;
+use common::{Page, Presentity};
+use sip_presence::agent::{Audience, Identities};
 use sip_presence::event::Decision;
-use sip_presence::presence::{Status, pidf, winfo};
+use sip_presence::presence::{PublishedState, Status, pidf, winfo};
 use sip_presence::sip::{Message, Method, Name, Substate, Uri};
 use sip_presence::time::Duration;
 
@@ -586,4 +586,56 @@ fn the_application_hears_who_watches_and_until_when() {
     assert_eq!(lists(&mut scene), [[Some(700)]]);
     scene.publish(Status::Busy, "no news of watchers");
     assert!(lists(&mut scene).is_empty());
+}
+
+#[test]
+fn it_publishes_when_it_is_registered_or_cannot_be() {
+    let publish = |page: &mut Page| {
+        let (status, activities) = (Status::Busy, Vec::new());
+        let state = PublishedState { status, activities, note: None, until: None, input: None };
+        page.agent.publish(state, page.now);
+        page.drain_now();
+    };
+    let open = || {
+        let mut page = Page::new(|config| {
+            config.register = true;
+            config.audience = Some(Audience::new(Identities::From));
+        });
+        page.connect();
+        publish(&mut page);
+        let register = page.next_sent();
+        assert_eq!(
+            (register.method(), page.pending()),
+            (Method::Register, 0),
+            "the server knows nothing of it yet"
+        );
+        (page, register)
+    };
+    let (mut page, register) = open();
+    page.respond(&register, 200, &[(Name::Expires, "600")]);
+    let published = page.next_sent();
+    assert_eq!(published.method(), Method::Publish);
+    page.respond(&published, 405, &[]);
+    // It is tried again, and until then nothing is published; unless that has no sense.
+    for (status, publishes) in [(503, false), (405, true), (403, true)] {
+        let (mut page, register) = open();
+        page.respond(&register, status, &[]);
+        assert_eq!(page.pending() > 0, publishes, "{status}");
+    }
+    // A registration that may have run out is none.
+    page.seconds(300);
+    let refresh = page.next_sent();
+    assert_eq!((refresh.method(), page.pending()), (Method::Register, 0));
+    for (seconds, publishes) in [(30, true), (262, false)] {
+        page.seconds(seconds);
+        while page.pending() > 0 {
+            assert_eq!(page.next_sent().method(), Method::Register);
+        }
+        publish(&mut page);
+        assert_eq!(page.pending() > 0, publishes, "{seconds}");
+        while page.pending() > 0 {
+            let publish = page.next_sent();
+            page.respond(&publish, 405, &[]);
+        }
+    }
 }

@@ -1,5 +1,6 @@
-//! Worlds in which a page is the presence agent of its user, and the server only a proxy: with all that can go wrong on the
-//! way, no watcher is sent what its policy forbids; and when nothing goes wrong any more, each sees what its policy gives.
+//! Worlds in which a page is the presence agent of its user, and the server only a proxy, or leaves watchers to the page:
+//! with all that can go wrong on the way, no watcher is sent what its policy forbids; and when nothing goes wrong any more,
+//! each sees what its policy gives.
 //!
 //! A world follows from its seed: see `tests/simulation.rs`, whose variables count here too.
 #![cfg(feature = "server")]
@@ -69,7 +70,8 @@ impl Simulation {
         bytes[..4].copy_from_slice(&seed.to_le_bytes());
         let mut dice = Random::new(bytes);
         let mut world = World::grown_from(dice.seed(), |_| {});
-        world.relay = Some(Relay::default());
+        // Half of them have a mere proxy, the others the server of the package.
+        world.relay = seed.is_multiple_of(2).then(Relay::default);
         world.latency = [(1, 1), (5, 50), (1, 900), (200, 4000)][usize::try_from(dice.below(4)).unwrap()];
         for (seat, name) in USERS.iter().enumerate() {
             world.seat_with(name, adjust(seat));
@@ -207,6 +209,13 @@ impl Simulation {
     fn nobody_is_told_too_much(&mut self) {
         for crossing in core::mem::take(&mut self.world.log) {
             let message = crossing.message;
+            // A server that took it would show it to whom it likes.
+            let serves = self.world.relay.is_none() && crossing.from_server;
+            let taken = serves && matches!(message.status(), Some(200..=299));
+            assert!(
+                !taken || message.cseq().unwrap().method != Method::Publish,
+                "the server has a publication"
+            );
             if crossing.from_server || !message.is_request() || message.method() != Method::Notify {
                 continue;
             }
@@ -247,7 +256,11 @@ impl Simulation {
                 Decision::Confirm => Watching::Pending,
                 Decision::Block => Watching::Terminated,
             };
-            if !well || view.subscription.state != standing {
+            // Without the page the server says that nobody is there, which may happen to be true.
+            let address = common::world::address(USERS[user]);
+            let mut watchers = self.world.seats[ALICE].agent.watchers().into_iter();
+            let by_page = decision == Decision::Block || watchers.any(|row| row.uri == address);
+            if !well || !by_page || view.subscription.state != standing {
                 return Some(format!(
                     "{}, {decision:?}, where {:?} is true: {view:?}",
                     USERS[user], self.wish

@@ -171,6 +171,13 @@ impl Agent {
         }
     }
 
+    /// Whether the server does not know yet that this page is a presence agent: it would take a publication, and show it
+    /// to whom it likes.
+    pub(super) fn waits_to_be_asked(&self, now: Instant) -> bool {
+        let registration = self.registration.as_ref().filter(|_| self.presentity.is_some());
+        registration.is_some_and(|registration| registration.is_awaited(now))
+    }
+
     /// From now on `uri` gets this, whatever the application would answer; those who watch already at once. Whether
     /// there was room for it: otherwise, and where nobody can watch, nothing is changed.
     pub fn set_policy(&mut self, uri: &Uri, decision: Decision, now: Instant) -> bool {

@@ -478,7 +478,11 @@ impl Agent {
             {
                 self.send_registration(register, now);
             }
-            if let Some(publish) = self.publication.publisher.next_request(&mut self.random) {
+            #[cfg(feature = "full")]
+            let waits = self.waits_to_be_asked(now);
+            #[cfg(not(feature = "full"))]
+            let waits = false;
+            if !waits && let Some(publish) = self.publication.publisher.next_request(&mut self.random) {
                 self.send_publication(publish, now);
             }
             self.send_subscriptions(now);

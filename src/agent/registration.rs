@@ -116,6 +116,14 @@ impl Registration {
         self.registered || self.in_flight
     }
 
+    /// Whether the registrar does not hold our contact, or may forget it while a request is on its way; and will hold it if
+    /// all goes well.
+    #[cfg(feature = "full")]
+    pub(super) fn is_awaited(&self, now: Instant) -> bool {
+        let is_held = self.registered && now + Duration::from_secs(10) < self.lapses_at;
+        !is_held && !self.leaving && (self.ready || self.in_flight || self.due_at.is_some())
+    }
+
     /// The REGISTER to send now.
     pub(super) fn next_request(&mut self, random: &mut Random) -> Option<Message> {
         if !self.ready || self.in_flight {

@@ -1,6 +1,7 @@
 //! Requests between users: the server as a proxy that keeps the way open (RFC 3261 §16, cut down to WebSocket
 //! connections that are there).
 
+use super::edge::Routed;
 use super::{ConnectionId, Server};
 use crate::sip::{Known, Message, Method, Name, NameAddr, Params, Uri, Via};
 use crate::time::Instant;
@@ -14,7 +15,28 @@ pub(super) struct Forwarded {
     pub(super) deadline: Instant,
     /// As it came, for the end of its server transaction.
     request: Message,
+    /// A SUBSCRIBE to the page that answers it.
+    pub(super) routed: Option<Routed>,
 }
+
+impl Forwarded {
+    pub(super) fn new(
+        from: ConnectionId,
+        to: ConnectionId,
+        request: Message,
+        routed: Option<Routed>,
+        now: Instant,
+    ) -> Self {
+        Self { from, to, deadline: now + T1.times(64), request, routed }
+    }
+
+    pub(super) const fn request(&self) -> &Message {
+        &self.request
+    }
+}
+
+/// Who sends a request, as the proxy of the domain says it (RFC 3325 §9.1).
+const ASSERTED: &str = "P-Asserted-Identity";
 
 impl Server {
     /// Whether the addressee has a connection.
@@ -31,7 +53,7 @@ impl Server {
             return self.answer(connection, request, 480, &[]);
         };
         let (target, contact) = (binding.connection, binding.contact.uri.clone());
-        self.forward(connection, target, request, Some(contact), now);
+        self.forward(connection, target, request, Some(contact), None, now);
     }
 
     /// Sends `request` on to `target`, with a Via of ours on top, and a Record-Route where it makes a dialog.
@@ -41,6 +63,7 @@ impl Server {
         target: ConnectionId,
         request: &Message,
         uri: Option<Uri>,
+        routed: Option<Routed>,
         now: Instant,
     ) {
         let Some(hops) = request.max_forwards().unwrap_or(70).checked_sub(1) else {
@@ -67,6 +90,7 @@ impl Server {
         // The credentials were for us (RFC 3261 §22.3).
         next.remove(&Name::Authorization);
         next.remove(&Name::ProxyAuthorization);
+        self.assert_identity(connection, &mut next);
         while self.top_route_is_ours(&next) {
             let _ = next.pop_first(&Name::Route);
         }
@@ -78,10 +102,23 @@ impl Server {
             next.push_front(Name::RecordRoute, NameAddr::new(route).to_string());
         }
         next.push_front(Name::Via, via.to_string());
-        let deadline = now + T1.times(64);
-        let forwarded = Forwarded { from: connection, to: target, deadline, request: request.clone() };
+        let forwarded = Forwarded::new(connection, target, request.clone(), routed, now);
         self.forwarded.insert(branch, forwarded);
         self.outputs.push_back(super::Output::Send(target, next.to_bytes()));
+    }
+
+    /// The receiver is told who sends this, and not what the sender says of it.
+    fn assert_identity(&self, connection: ConnectionId, request: &mut Message) {
+        let names = request.headers().map(|(name, _)| name);
+        let asserted: Vec<Name> =
+            names.filter(|name| name.as_str().eq_ignore_ascii_case(ASSERTED)).cloned().collect();
+        for name in &asserted {
+            request.remove(name);
+        }
+        if let Some(user) = self.connections.get(&connection).and_then(|state| state.user.as_deref()) {
+            let address = NameAddr::new(Uri::sip(user, &self.config.domain));
+            request.push(Name::from_text(ASSERTED), address.to_string());
+        }
     }
 
     fn top_route_is_ours(&self, request: &Message) -> bool {
@@ -90,7 +127,7 @@ impl Server {
     }
 
     /// A connection is gone: who waits for an answer over it gets one, and what came over it is forgotten.
-    pub(super) fn lose_forwarded(&mut self, connection: ConnectionId) {
+    pub(super) fn lose_forwarded(&mut self, connection: ConnectionId, now: Instant) {
         let touches = |forwarded: &Forwarded| forwarded.from == connection || forwarded.to == connection;
         let all = core::mem::take(&mut self.forwarded);
         let (lost, kept): (BTreeMap<_, _>, _) =
@@ -98,20 +135,32 @@ impl Server {
         self.forwarded = kept;
         for lost in lost.into_values() {
             self.unanswered.handle_answered(&lost.request);
-            if lost.from != connection {
-                self.answer(lost.from, &lost.request, 480, &[]);
+            let is_first = lost.request.to().is_ok_and(|to| to.tag().is_none());
+            match lost.routed.clone().filter(|_| is_first) {
+                _ if lost.from == connection => {}
+                Some(routed) => self.subscribe_instead(&lost, &routed, true, now),
+                None => self.answer(lost.from, &lost.request, 480, &[]),
             }
         }
     }
 
     /// Takes a response back the way its request came. Only the connection that was asked may answer.
-    pub(super) fn forward_back(&mut self, connection: ConnectionId, branch: &str, mut response: Message) {
+    pub(super) fn forward_back(
+        &mut self,
+        connection: ConnectionId,
+        branch: &str,
+        mut response: Message,
+        now: Instant,
+    ) {
         let Some(forwarded) = self.forwarded.get(branch).filter(|f| f.to == connection) else { return };
         let from = forwarded.from;
         let _ = response.pop_first(&Name::Via);
         let is_final = response.status().is_some_and(|status| status >= 200);
         if let Some(forwarded) = is_final.then(|| self.forwarded.remove(branch)).flatten() {
             self.unanswered.handle_answered(&forwarded.request);
+            if self.handle_page_response(&forwarded, &response, now) {
+                return;
+            }
         }
         self.outputs.push_back(super::Output::Send(from, response.to_bytes()));
     }

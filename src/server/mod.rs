@@ -9,6 +9,7 @@
 
 mod authentication;
 mod config;
+mod edge;
 mod forward;
 mod presence;
 mod registrar;
@@ -30,6 +31,7 @@ use crate::sip::{self, Message, Method, Name, NameAddr, ParseError, Scheme, Star
 use crate::time::{Duration, Instant};
 use crate::transaction::{ClientTransactions, Response, ServerTransactions, T1};
 use authentication::Authentication;
+use edge::Edges;
 use forward::Forwarded;
 use registrar::{Bounds, Registrar};
 use rules::AllRules;
@@ -39,6 +41,9 @@ use watchers::{EVENTS, Package};
 
 /// The methods that the server takes for itself.
 const ALLOW: &str = "OPTIONS, PUBLISH, REGISTER, SUBSCRIBE";
+
+/// The same for a user whose page answers watchers.
+const WITHOUT_PUBLISH: &str = "OPTIONS, REGISTER, SUBSCRIBE";
 
 /// How long malformed messages are held against a connection.
 const FORGIVING: Duration = Duration::from_secs(3600);
@@ -122,6 +127,8 @@ pub struct Server {
     transactions: ClientTransactions<(Package, WatcherId, ConnectionId)>,
     /// Requests between users on their way.
     forwarded: BTreeMap<String, Forwarded>,
+    /// Subscriptions to pages, over the server.
+    edges: Edges,
     unanswered: ServerTransactions,
     outputs: VecDeque<Output>,
 }
@@ -147,6 +154,7 @@ impl Server {
             policies: Policies::new(),
             rules: AllRules::default(),
             forwarded: BTreeMap::new(),
+            edges: Edges::default(),
             unanswered: ServerTransactions::default(),
             outputs: VecDeque::new(),
             authentication,
@@ -172,7 +180,8 @@ impl Server {
         self.watchers.lose(connection.0);
         self.winfo.lose(connection.0);
         self.share_news(now);
-        self.lose_forwarded(connection);
+        self.lose_edges(connection, now);
+        self.lose_forwarded(connection, now);
     }
 
     /// One WebSocket message arrived, text or binary.
@@ -262,7 +271,7 @@ impl Server {
             return;
         }
         if let (Method::Subscribe, Some(package)) = (request.method(), Package::of(request)) {
-            return self.handle_subscribe(connection, &user, package, request, now);
+            return self.handle_subscribe(connection, &user, package, request, true, now);
         }
         match request.method() {
             Method::Register => self.handle_register(connection, &user, request, now),
@@ -298,10 +307,15 @@ impl Server {
         // Between two users: only someone who has proved who they are may use the way, and only as who they are. What
         // the request requires is for its receiver to know (RFC 3261 §16.3).
         let user = self.connections.get(&connection).and_then(|c| c.user.clone());
-        let target = request.request_uri().and_then(|uri| self.registrar.connection_of(uri, now));
+        let page =
+            user.as_deref().filter(|user| request.method() == Method::Notify && self.is_from(request, user));
+        let watcher = page.and_then(|user| self.edges.way_of(user, connection, request));
+        let target =
+            watcher.or_else(|| request.request_uri().and_then(|uri| self.registrar.connection_of(uri, now)));
         match (target, user) {
             (Some(target), Some(user)) if self.is_from(request, &user) => {
-                self.forward(connection, target, request, None, now);
+                let routed = self.routed_of(&user, request, now);
+                self.forward(connection, target, request, None, routed, now);
             }
             (Some(_), Some(_)) => self.answer(connection, request, 403, &[]),
             (_, None) | (None, _) => self.answer(connection, request, 481, &[]),
@@ -379,12 +393,16 @@ impl Server {
             most: self.config.max_expires,
             contacts: self.config.limits.contacts,
         };
+        let had_page = self.page_of(user, now).is_some();
         match self.registrar.handle_register(user, request, connection, bounds, now) {
             Ok(()) => {
                 let contacts = self.registrar.contacts(user, now);
                 let rows: Vec<(Name, &str)> = contacts.iter().map(|c| (Name::Contact, c.as_str())).collect();
                 self.answer(connection, request, 200, &rows);
                 self.tell(Event::Registered { user: user.to_owned() });
+                if !had_page && self.page_of(user, now).is_some() {
+                    self.migrate(user, now);
+                }
             }
             Err(status) => self.refuse(connection, request, status),
         }
@@ -394,6 +412,7 @@ impl Server {
     fn refuse(&mut self, connection: ConnectionId, request: &Message, status: u16) {
         let least = self.config.min_expires.to_string();
         let headers: &[(Name, &str)] = match status {
+            405 => &[(Name::Allow, WITHOUT_PUBLISH)],
             423 => &[(Name::MinExpires, &least)],
             406 => &[(Name::Accept, Package::of(request).map_or(PIDF, Package::accept))],
             415 => &[(Name::Accept, PIDF)],
@@ -433,7 +452,7 @@ impl Server {
     fn handle_response(&mut self, connection: ConnectionId, response: Message, now: Instant) {
         let branch = response.via().map(|via| via.branch().to_owned()).unwrap_or_default();
         if self.forwarded.contains_key(&branch) {
-            self.forward_back(connection, &branch, response);
+            self.forward_back(connection, &branch, response, now);
         } else if let Response::Final((package, id, _)) = self.transactions.handle_response(&response) {
             self.handle_notified(package, id, Some(&response), now);
         }
@@ -450,6 +469,7 @@ impl Server {
         for presentity in self.publications.handle_timeout(now) {
             self.handle_change(&presentity, now);
         }
+        self.time_out_edges(now);
         self.time_out_rules(now);
         self.time_out_subscriptions(now);
         self.share_news(now);
@@ -482,6 +502,7 @@ impl Server {
         [
             (self.transactions.poll_timeout(), "Timer F"),
             (self.forwarded.values().map(|forwarded| forwarded.deadline).min(), "forwarded request"),
+            (self.edges.poll_timeout(), "subscription to a page"),
             (self.unanswered.poll_timeout(), "unanswered request"),
             (self.registrar.poll_timeout(), "registration"),
             (self.publications.poll_timeout(), "publication"),

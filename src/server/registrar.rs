@@ -16,6 +16,8 @@ pub(super) struct Registrar {
 pub(super) struct Binding {
     pub(super) contact: NameAddr,
     pub(super) connection: ConnectionId,
+    /// It says that it is a presence agent, and has not proved the contrary.
+    is_agent: bool,
     expires_at: Instant,
     call_id: String,
     sequence: u32,
@@ -90,6 +92,10 @@ impl Registrar {
         }
         for contact in contacts {
             let seconds = asked(&contact).unwrap_or(bounds.most).min(bounds.most);
+            // Once is enough, as long as it is registered (RFC 3856 §6.11.2).
+            let refused = |old: &Binding| !old.is_agent && is_agent(&old.contact);
+            let known = bindings.iter().find(|old| old.contact.uri.equivalent(&contact.uri));
+            let is_agent = is_agent(&contact) && !known.is_some_and(refused);
             bindings.retain(|binding| !same(&binding.contact, &contact));
             if seconds == 0 {
                 continue;
@@ -100,6 +106,7 @@ impl Registrar {
             bindings.push(Binding {
                 contact,
                 connection,
+                is_agent,
                 expires_at: now + Duration::from_secs(u64::from(seconds)),
                 call_id: request.call_id().to_owned(),
                 sequence,
@@ -125,6 +132,25 @@ impl Registrar {
     /// The newest contact of `user`.
     pub(super) fn newest(&self, user: &str, now: Instant) -> Option<&Binding> {
         self.by_user.get(user)?.iter().rev().find(|binding| binding.expires_at > now)
+    }
+
+    /// The newest contact of `user` that is a presence agent.
+    pub(super) fn agent(&self, user: &str, now: Instant) -> Option<&Binding> {
+        self.by_user.get(user)?.iter().rev().find(|binding| binding.is_agent && binding.expires_at > now)
+    }
+
+    /// It is none.
+    pub(super) fn refuse_agent(&mut self, user: &str, contact: &Uri) {
+        for binding in self.by_user.get_mut(user).into_iter().flatten() {
+            binding.is_agent &= !reaches(&binding.contact.uri, contact);
+        }
+    }
+
+    /// Whose contact this is.
+    pub(super) fn owner_of(&self, target: &Uri, now: Instant) -> Option<&str> {
+        let reached = |binding: &Binding| binding.expires_at > now && reaches(&binding.contact.uri, target);
+        let owner = self.by_user.iter().find(|(_, bindings)| bindings.iter().any(reached));
+        owner.map(|(user, _)| user.as_str())
     }
 
     /// The connection behind a contact: the target of a request inside a dialog.
@@ -165,6 +191,15 @@ impl Registrar {
 /// unique.
 fn reaches(contact: &Uri, target: &Uri) -> bool {
     contact.user.is_some() && contact.user == target.user && contact.host.eq_ignore_ascii_case(&target.host)
+}
+
+/// Whether a contact says that it takes subscriptions to presence (RFC 3840 §10, RFC 3856 §6.11.2).
+fn is_agent(contact: &NameAddr) -> bool {
+    let has = |name: &str, wanted: &str| {
+        let list = contact.params.value(name).unwrap_or_default().trim_matches('"');
+        list.split(',').any(|word| word.trim().eq_ignore_ascii_case(wanted))
+    };
+    has("methods", "SUBSCRIBE") && has("events", "presence")
 }
 
 /// Whether both are contacts of one instance (RFC 5626 §4.1), or the same address.

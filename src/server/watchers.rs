@@ -79,16 +79,17 @@ impl Server {
         sets.into_iter().find_map(|(package, set)| Some((package, set.find(request)?)))
     }
 
-    /// A first SUBSCRIBE, or a fetch.
+    /// A first SUBSCRIBE, or a fetch; `may_route` to a page.
     pub(super) fn handle_subscribe(
         &mut self,
         connection: ConnectionId,
         user: &str,
         package: Package,
         request: &Message,
+        may_route: bool,
         now: Instant,
     ) {
-        if let Err(status) = self.subscribe(connection, user, package, request, now) {
+        if let Err(status) = self.subscribe(connection, user, package, request, may_route, now) {
             self.refuse(connection, request, status);
         }
     }
@@ -99,6 +100,7 @@ impl Server {
         user: &str,
         package: Package,
         request: &Message,
+        may_route: bool,
         now: Instant,
     ) -> Result<(), u16> {
         let presentity = self.addressee(request).ok_or(404_u16)?;
@@ -113,8 +115,13 @@ impl Server {
             Package::Winfo => Decision::Block,
         };
         let held = self.watchers.over(connection.0) + self.winfo.over(connection.0);
+        let held = held + self.edges.over(connection);
         if decision != Decision::Block && held >= self.config.limits.subscriptions {
             return Err(503);
+        }
+        let may_route = may_route && package == Package::Presence;
+        if may_route && self.route_to_page(connection, user, &presentity, decision, request, now) {
+            return Ok(());
         }
         let tag = self.random.token();
         let mut entity: Uri = request.request_uri().cloned().ok_or(400_u16)?;
@@ -266,6 +273,10 @@ impl Server {
 
     /// The state of `presentity` changed.
     pub(super) fn handle_change(&mut self, presentity: &str, now: Instant) {
+        // Where nothing is published any more, a page may be asked.
+        if self.page_of(presentity, now).is_some() {
+            return self.migrate(presentity, now);
+        }
         let notices = self.watchers.handle_change(presentity, now);
         self.tell_watchers(Package::Presence, &notices, None, now);
     }

@@ -344,6 +344,23 @@ impl Watchers {
         notices
     }
 
+    /// Another presence agent takes over `resource`: who waits for a decision or sees what is true may subscribe there
+    /// (RFC 3856 §6.11.2). Who is blocked politely stays.
+    #[cfg(feature = "server")]
+    pub fn migrate(&mut self, resource: &str) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        for id in self.ids(resource) {
+            let goes = |watcher: &Watcher| {
+                watcher.usage.is_some() && matches!(watcher.decision, Decision::Allow | Decision::Confirm)
+            };
+            if self.all.get(&id).is_some_and(|watcher| goes(watcher)) {
+                self.turn(id, Status::Terminated, Cause::Deactivated);
+                notices.push(self.notice(id, Next::Whole, Some((Reason::Deactivated, None))).without());
+            }
+        }
+        notices
+    }
+
     /// What is told of a subscription from now on.
     fn turn(&mut self, id: WatcherId, status: Status, cause: Cause) {
         let Some(watcher) = self.all.get_mut(&id) else { return };
