@@ -75,7 +75,7 @@ function style(): string {
   const colours = (which: 1 | 2): string => Object.entries(LOOKS)
     .map(([status, look]) => `[data-status=${status}]{--colour:var(--sip-presence-${status},${look[which]})}`).join("");
   return `:host{display:inline-flex;flex-wrap:wrap;align-items:baseline;column-gap:.5em;max-inline-size:100%}
-:host([hidden]),:host(:not([note])) bdi,bdi:empty,:host([compact]) [part=label]{display:none}
+:host([hidden]),:host(:not([note])) bdi,:host([note=false]) bdi,bdi:empty,:host([compact]:not([compact=false])) [part=label]{display:none}
 [part=badge]{display:inline-flex;align-items:baseline;column-gap:.4em;min-inline-size:0}
 [part=label]::first-letter{text-transform:uppercase}
 small{font-size:inherit;opacity:.8}
@@ -147,7 +147,8 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
  * Shows the presence of one presentity.
  *
  * Attributes: `uri`; `label`, the person's name for assistive technology (default: the user part of the address);
- * `note`, to show the note; `compact`, to show the shape without the word; `package="dialog"`, to show calls.
+ * `note`, to show the note; `compact`, to show the shape without the word; `package="dialog"`, to show calls. Vue, Svelte
+ * and React 18 write `note="false"`, which is as good as none.
  * Parts: `badge`, `icon`, `label`, `note`. Custom properties: `--sip-presence-size`, and `--sip-presence-available` and
  * so on for the colour of each status.
  * Fires `change`, a `CustomEvent<PresenceState>` that does not bubble, soon after a new state.
@@ -219,7 +220,6 @@ export class SipPresenceElement extends Base {
     this.#badge.setAttribute("role", "img");
     this.#badge.append(icon, label);
     this.#note.setAttribute("part", "note");
-    this.#note.setAttribute("dir", "auto");
     this.attachShadow({ mode: "open" }).append(this.#badge, this.#note);
     // A property that was set before the element was defined hides the accessor.
     if (Object.hasOwn(this, "agent")) {

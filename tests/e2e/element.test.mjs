@@ -295,10 +295,12 @@ browserTest("a note is text in one line, capped, without marks that reorder the 
   assert.deepEqual(none, { text: "", children: 0, shown: false });
   assert.equal(await page.evaluate(() => globalThis.hit), undefined);
   const isolated = await page.evaluate(() => {
-    const { localName, dir } = part(document.querySelector("sip-presence"), "note");
-    return [localName, dir];
+    const note = part(document.querySelector("sip-presence"), "note");
+    const before = note.matches(":dir(ltr)");
+    note.textContent = "שלום";
+    return [getComputedStyle(note).unicodeBidi, before, note.matches(":dir(rtl)")];
   });
-  assert.deepEqual(isolated, ["bdi", "auto"]);
+  assert.deepEqual(isolated, ["isolate", true, true]);
 });
 
 browserTest("a pointer that rests on the shape is told the same as assistive technology", async () => {
@@ -313,7 +315,7 @@ browserTest("attributes say what is shown: note, compact, hidden", async () => {
   const seen = await page.evaluate(() => {
     const agent = new FakeAgent();
     agent.show("sip:bob@example.com", { status: "busy", note: "In a meeting" });
-    return [{}, { note: "" }, { compact: "" }, { hidden: "" }].map((attributes) => {
+    return [{}, { note: "" }, { compact: "" }, { hidden: "" }, { note: "true", compact: "false" }, { note: "false", compact: "true" }].map((attributes) => {
       const element = add({ uri: "sip:bob@example.com", ...attributes }, agent);
       return [...["icon", "label", "note"].map((name) => part(element, name).checkVisibility()), said(element)];
     });
@@ -323,6 +325,8 @@ browserTest("attributes say what is shown: note, compact, hidden", async () => {
     [true, true, true, "bob: busy"],
     [true, false, false, "bob: busy"],
     [false, false, false, "bob: busy"],
+    [true, true, true, "bob: busy"],
+    [true, false, false, "bob: busy"],
   ]);
 });
 
