@@ -331,8 +331,7 @@ for (const [name, bundle] of Object.entries(BUNDLERS)) {
     mkdirSync(folder);
     writeFileSync(join(folder, "index.html"), PAGE);
     writeFileSync(join(folder, "main.js"), `
-      import { SipPresenceElement } from "sip-presence/element/define";
-      console.log(SipPresenceElement.words.busy);
+      import "sip-presence/element/define";
       ${mainJob("sip-presence", `full: location.search === "?full"`, `document.getElementById("seen").textContent = state.status;`)}
     `);
     assert.deepEqual(await bundle(folder, out), []);
