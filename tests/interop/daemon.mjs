@@ -44,6 +44,7 @@ export const runs = (executable) => spawnSync(executable, ["-V"]).error === unde
  * @param {object} options
  * @param {string} options.name for people
  * @param {string} options.executable
+ * @param {number} [options.port] any that is free unless told otherwise
  * @param {(place: { folder: string, port: number }) => Promise<string[]>} options.prepare writes what it needs and gives its arguments
  * @param {NodeJS.ProcessEnv} [options.env] its environment, beside ours
  * @param {RegExp} [options.trouble] lines of its log that a failed test should show
@@ -51,11 +52,11 @@ export const runs = (executable) => spawnSync(executable, ["-V"]).error === unde
  * @param {string} [options.path] of the URL
  * @returns {Promise<Daemon>}
  */
-export async function startDaemon({ name, executable, prepare, env = {}, trouble, ready = /^SIP\/2\.0 200 /, path = "/ws" }) {
+export async function startDaemon({ name, executable, port: wanted, prepare, env = {}, trouble, ready = /^SIP\/2\.0 200 /, path = "/ws" }) {
   const folder = await mkdtemp(join(tmpdir(), `sip-presence-${name.toLowerCase()}-`));
   const logFile = join(folder, "log");
   const log = () => readFile(logFile, "utf8");
-  const port = await freePort();
+  const port = wanted ?? await freePort();
   const url = `ws://127.0.0.1:${port}${path}`;
   const args = await prepare({ folder, port });
   let child;

@@ -1,7 +1,8 @@
 /** Starts the Kamailio of deploy/kamailio/ on loopback, for a test. */
 
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { appendFile, cp } from "node:fs/promises";
+import { appendFile, cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runs, startDaemon } from "./daemon.mjs";
@@ -38,6 +39,11 @@ export const noTables = missing || (!process.env.CI && !existsSync(TABLES) && `n
  * @param {"kamailio" | "proxy"} [options.name] of the configuration
  * @param {Record<string, Record<string, string[]>>} [options.lists] by user and address of the list, the members
  * @param {string} [options.rules] everybody writes by XCAP who may watch them; the pages of this origin may do so
+ * @param {string} [options.more] lines of configuration that follow
+ * @param {{ url: string, query: (sql: string) => string }} [options.postgres] in place of the text database; the users are in it, too
+ * @param {number} [options.port] any that is free unless told otherwise
+ * @param {boolean} [options.udp] listens for telephones, too
+ * @param {number[]} [options.nodes] the ports of all nodes over one database
  * @returns {Promise<Kamailio>}
  */
 export async function startKamailio({
@@ -47,22 +53,42 @@ export async function startKamailio({
   name = "kamailio",
   lists,
   rules,
+  more = "",
+  postgres,
+  port: wanted,
+  udp = false,
+  nodes,
 } = {}) {
-  const daemon = await startDaemon({ name: "Kamailio", executable, prepare, trouble: /CRITICAL: / });
+  const daemon = await startDaemon({ name: "Kamailio", executable, port: wanted, prepare, trouble: /CRITICAL: / });
 
   async function prepare({ folder, port }) {
-    const list = Object.entries(users).map(([user, password]) => `${user}=${password}`).join(";");
-    const args = ["-f", config(name), "-l", `tcp:127.0.0.1:${port}`, "-DD", "-E", "-m", "64", "-M", "8"];
+    // A file of a site includes ours, as README.md says.
+    await writeFile(join(folder, "kamailio.cfg"), `#!KAMAILIO\ninclude_file "${config(name)}"\n${more}\n`);
+    const args = ["-f", join(folder, "kamailio.cfg"), "-l", `tcp:127.0.0.1:${port}`, "-DD", "-E", "-m", "64", "-M", "8"];
     args.push("-w", folder, "-Y", folder, "-P", join(folder, "pid"));
-    args.push("-A", `DOMAIN="${domain}"`, "-A", `USERS="${list}"`, "-A", `DIGEST="${algorithm}"`);
+    args.push("-A", `DOMAIN="${domain}"`, "-A", `DIGEST="${algorithm}"`);
+    if (udp || nodes !== undefined || lists !== undefined) args.push("-l", `udp:127.0.0.1:${port}`);
+    if (nodes !== undefined || lists !== undefined) args.push("-A", `NODE="sip:127.0.0.1:${port}"`);
+    if (nodes !== undefined) args.push("-A", `NODES="${nodes.map((each) => `sip:127.0.0.1:${each}`).join(",")}"`);
+    if (postgres === undefined) {
+      args.push("-A", `USERS="${Object.entries(users).map(([user, password]) => `${user}=${password}`).join(";")}"`);
+    } else {
+      args.push("-A", `POSTGRES="${postgres.url}"`);
+      for (const [user, password] of Object.entries(users)) {
+        const ha1 = createHash(algorithm.replace("-", "")).update(`${user}:${domain}:${password}`).digest("hex");
+        postgres.query(`INSERT INTO subscriber (username, domain, ha1) VALUES ('${user}', '${domain}', '${ha1}') ON CONFLICT DO NOTHING`);
+      }
+    }
     if (lists !== undefined) {
-      await writeLists(join(folder, "tables"), domain, lists);
-      args.push("-l", `udp:127.0.0.1:${port}`);
-      args.push("-A", `LISTS="text://${folder}/tables"`, "-A", `RLS="sip:rls@127.0.0.1:${port}"`);
+      await writeLists(join(folder, "lists"), domain, lists);
+      args.push("-A", `LISTS="text://${folder}/lists"`);
     }
     if (rules !== undefined) {
-      await cp(TABLES, join(folder, "tables"), { recursive: true });
-      args.push("-A", `RULES="text://${folder}/tables"`, "-A", `ORIGIN="${rules}"`);
+      args.push("-A", "RULES", "-A", `ORIGIN="${rules}"`);
+      if (postgres === undefined) {
+        await cp(TABLES, join(folder, "rules"), { recursive: true });
+        args.push("-A", `TEXT="text://${folder}/rules"`);
+      }
     }
     return args;
   }

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { startRelay } from "../common/relay.mjs";
 import { until } from "../common/wait.mjs";
 import { addressOf, observe, openAgent, traceOf } from "./agents.mjs";
 import { missing, startKamailio } from "./kamailio.mjs";
@@ -144,6 +145,12 @@ describe("Kamailio", { skip: missing }, () => {
     assert.equal(status, 405, "a page with no use for MESSAGE says so itself");
   });
 
+  test("nobody names another connection for what is sent to them", async (t) => {
+    const alice = await startSipJs(server, "alice", { alias: "127.0.0.1~9~1" });
+    t.after(() => alice.stop());
+    assert.equal(await alice.register(), 403);
+  });
+
   test("a server that dies and comes back finds everything again", async (t) => {
     const alice = openAgent(t, server, "alice", { register: true });
     const bob = openAgent(t, server, "bob");
@@ -174,6 +181,35 @@ describe("Kamailio", { skip: missing }, () => {
     await alice.publish({ status: "available" });
     const moved = await seen.state((state) => state.status === "available", "to be available");
     assert.equal(moved.cause, "change");
+    await alice.unpublish();
+  });
+});
+
+describe("Kamailio that waits two seconds for an answer", { skip: missing }, () => {
+  let server, relay;
+  before(async () => {
+    server = await startKamailio({ more: 'modparam("tm", "fr_timer", 2000)' });
+    relay = await startRelay(server.url, { hold: true });
+  });
+  after(async () => {
+    await relay?.close();
+    await server?.stop();
+  });
+
+  test("a NOTIFY that was lost with its connection does not end the subscription that has moved to another one", async (t) => {
+    const alice = openAgent(t, server, "alice");
+    const bob = openAgent(t, server, "bob", { server: relay.url });
+    const seen = observe(bob, addressOf(server, "alice"));
+    await alice.publish({ status: "busy" });
+    await seen.state((state) => state.status === "busy", "to be busy");
+    // The server takes the connection for alive.
+    relay.pages[0].terminate();
+    await seen.state((state) => state.stale, "to be stale");
+    await alice.publish({ status: "away" });
+    await seen.state((state) => state.status === "away" && isKnown(state), "to be away");
+    await new Promise((resolve) => { setTimeout(resolve, 3500); });
+    await alice.publish({ status: "available" });
+    await seen.state((state) => state.status === "available", "to be available");
     await alice.unpublish();
   });
 });

@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import jssip from "jssip";
-import { Messager, Publisher, PublisherState, Subscriber, UserAgent } from "sip.js";
+import { Messager, Publisher, PublisherState, Registerer, Subscriber, UserAgent } from "sip.js";
 import { WebSocket } from "ws";
 import { until } from "../common/wait.mjs";
 
@@ -33,12 +33,14 @@ export const pidf = (entity, basic, note) => `<?xml version="1.0" encoding="UTF-
  *
  * @param {Server} server
  * @param {string} username
+ * @param {Record<string, string>} [contactParams] parameters of its Contact
  */
-export async function startSipJs({ url, domain, users }, username) {
+export async function startSipJs({ url, domain, users }, username, contactParams = {}) {
   const agent = new UserAgent({
     uri: UserAgent.makeURI(`sip:${username}@${domain}`),
     transportOptions: { server: url },
     authorizationUsername: username,
+    contactParams: { transport: "ws", ...contactParams },
     authorizationPassword: users[username],
     logBuiltinEnabled: false,
     // With a graceful shutdown SIP.js 0.21.2 waits for ever when its un-SUBSCRIBE is challenged.
@@ -93,6 +95,12 @@ export async function startSipJs({ url, domain, users }, username) {
         new Messager(agent, target(name), text).message({
           requestDelegate: { onAccept: answered, onReject: answered },
         });
+      }),
+    /** Registers; gives the status of the response. */
+    register: () =>
+      new Promise((resolve, reject) => {
+        const answered = ({ message }) => resolve(message.statusCode);
+        new Registerer(agent).register({ requestDelegate: { onAccept: answered, onReject: answered } }).catch(reject);
       }),
     stop: () => until(agent.stop(), "SIP.js to stop"),
   };
