@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { checkSizes } from "./size.mjs";
-import { CHROMIUMS, ensureBuildTools, ensurePackages, ensureTestTools, environment, FIREFOXES, isThere, output, root, say, shell } from "./tools.mjs";
+import { CHROMIUMS, ensureBuildTools, ensurePackages, ensureTestTools, environment, FIREFOXES, hasPostgres, isThere, output, root, say, shell } from "./tools.mjs";
 
 ensurePackages();
 ensureBuildTools();
@@ -65,7 +65,7 @@ const expand = (path) => (path.endsWith("/")
 const node = (...paths) => () =>
   show(process.execPath, ["--test", "--test-reporter=spec", "--test-concurrency=1", ...paths.flatMap(expand)]);
 const browser = (step) => (chromium !== undefined && chromedriver !== undefined ? step : undefined);
-const kamailio = output("sh", ["-c", "command -v kamailio"]) !== undefined;
+const peers = [["Kamailio", isThere("kamailio")], ["PostgreSQL", hasPostgres()], ["baresip", isThere("baresip")]];
 
 const steps = [
   ["format", cargo("fmt", "--check")],
@@ -118,7 +118,7 @@ if (report.length === 0) throw new Error(`no step is named so: ${words.join(", "
 
 say(`summary, ${Math.round((Date.now() - begun) / 1000)} s`);
 for (const [name, outcome, seconds] of report) console.log(`${outcome.padEnd(8)}${name} (${seconds} s)`);
-if (!kamailio) console.log("Kamailio is not installed: the tests with it were skipped");
+for (const [name, there] of peers) if (!there) console.log(`${name} is not installed: the tests with it were skipped`);
 if (existsSync(join(root, "pkg", "sip-presence.wasm"))) {
   console.log("");
   checkSizes();

@@ -122,17 +122,26 @@ export function isThere(...programs) {
 /** What Firefox is called, by who packed it. */
 export const FIREFOXES = ["firefox", "firefox-esr"];
 
-/** Browsers, their drivers and Kamailio, from Debian packages where apt is there and may be used. */
+/** Whether there is a PostgreSQL server: Debian keeps its programs out of PATH. */
+export const hasPostgres = () => output("sh", ["-c", "ls /usr/lib/postgresql/*/bin/initdb"]) !== undefined;
+
+/**
+ * Browsers, their drivers, and the peers: Kamailio, PostgreSQL (50 MB on a bare machine) and a telephone (11 MB). From Debian
+ * packages where apt is there and may be used.
+ */
 export function ensureTestTools() {
   const wanted = [
-    [CHROMIUMS, ["chromium"]],
-    [["chromedriver"], ["chromium-driver"]],
-    [FIREFOXES, ["firefox-esr"]],
-    [["WebKitWebDriver"], ["webkit2gtk-driver"]],
-    [["Xvfb"], ["xvfb"]],
-    [["kamailio"], ["kamailio", "kamailio-presence-modules", "kamailio-websocket-modules"]],
+    [isThere(...CHROMIUMS), ["chromium"]],
+    [isThere("chromedriver"), ["chromium-driver"]],
+    [isThere(...FIREFOXES), ["firefox-esr"]],
+    [isThere("WebKitWebDriver"), ["webkit2gtk-driver"]],
+    [isThere("Xvfb"), ["xvfb"]],
+    [isThere("kamailio"), ["kamailio", "kamailio-presence-modules", "kamailio-websocket-modules"]],
+    [hasPostgres(), ["postgresql"]],
+    [existsSync("/usr/share/kamailio/postgres"), ["kamailio-postgres-modules"]],
+    [isThere("baresip"), ["baresip-core"]],
   ];
-  const missing = wanted.filter(([programs]) => !isThere(...programs)).map(([, packages]) => packages);
+  const missing = wanted.filter(([there]) => !there).map(([, packages]) => packages);
   if (missing.length === 0) return;
   const sudo = process.getuid?.() === 0 ? [] : ["sudo", "-n"];
   if (!isThere("apt-get") || (sudo.length > 0 && output("sudo", ["-n", "true"]) === undefined)) {
