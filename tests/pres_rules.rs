@@ -334,6 +334,28 @@ mod properties {
         proptest::collection::vec(part, 0..5).prop_map(|parts| parts.concat())
     }
 
+    /// The server gives what was written, and others no more than a page thinks that they get: it knows no sphere.
+    #[cfg(feature = "server")]
+    fn obeyed_as_written(
+        text: &str,
+        identity: &str,
+        handling: Handling,
+        other: &str,
+    ) -> Result<(), TestCaseError> {
+        // All rules of others have one id here, which only an editor takes.
+        let mut parts = text.split("id='a'");
+        let mut distinct = parts.next().unwrap_or_default().to_owned();
+        for (number, part) in parts.enumerate() {
+            distinct.push_str(&format!("id='r{number}'"));
+            distinct.push_str(part);
+        }
+        let rules = pres_rules::Ruleset::read(&distinct).unwrap();
+        let granted = |identity| rules.grant(identity, NOW).map(|(handling, _)| handling);
+        prop_assert_eq!(granted(identity), Some(handling));
+        prop_assert!(granted(other) <= gives(text, other), "{}", text);
+        Ok(())
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
@@ -354,6 +376,8 @@ mod properties {
                         }
                         prop_assert!(next.starts_with(head) && next.ends_with(tail), "{}", next);
                         prop_assert_eq!(edit(&next, identity, *handling).unwrap(), next.clone());
+                        #[cfg(feature = "server")]
+                        obeyed_as_written(&next, identity, *handling, &other)?;
                         edited = next;
                     }
                     Err(EditError::Overruled(_)) => prop_assert!(gives(&text, identity) > Some(*handling)),
@@ -368,6 +392,10 @@ mod properties {
             let whole = edit(&ruleset(&rule("", "block")), BOB, Handling::Allow).unwrap();
             let part = whole.get(..cut.min(whole.len())).unwrap_or_default();
             let _ = edit(part, BOB, Handling::Block);
+            #[cfg(feature = "server")]
+            for text in [text.as_str(), part, &ruleset(&text)] {
+                let _ = pres_rules::Ruleset::read(text).map(|rules| rules.grant(BOB, NOW));
+            }
         }
     }
 }
