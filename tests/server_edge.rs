@@ -254,6 +254,55 @@ fn a_page_that_is_lost_is_not_seen_for_ever() {
 }
 
 #[test]
+fn a_page_that_is_frozen_holds_nobody_up() {
+    let (mut world, alice, bob) = world(125);
+    world.sleep(alice);
+    let watch = world.watch(bob, "alice");
+    world.seconds(9);
+    assert_eq!(state(&world, bob, watch), Watching::Trying);
+    world.seconds(2);
+    assert_eq!((state(&world, bob, watch), world.sees(bob, watch).0), (Watching::Active, Status::Offline));
+    // The next does not wait for it.
+    let carol = world.seat("carol");
+    let of_carol = world.watch(carol, "alice");
+    world.seconds(1);
+    assert_eq!(world.sees(carol, of_carol).0, Status::Offline);
+    world.wake(alice, true);
+    world.publish(alice, Status::Away, "awake");
+    world.seconds(10);
+    assert_eq!(world.sees(bob, watch), (Status::Away, Some("awake".to_owned())));
+    assert_eq!(state(&world, carol, of_carol), Watching::Pending, "the page is asked about her");
+}
+
+#[test]
+fn a_page_that_never_answers_is_not_asked_for_ever() {
+    let mut scene = Scene::with(126, |config| config.rules.otherwise = Decision::Allow);
+    carol_registers(&mut scene, AGENT);
+    let bob = scene.bob;
+    let watch = scene.world.watch(bob, "carol");
+    for _ in 0..10 {
+        scene.world.seconds(15);
+        assert_eq!(state(&scene.world, bob, watch), Watching::Active);
+        scene.arrive(b"\r\n\r\n");
+    }
+    assert_eq!(to_carol(&scene).len(), 3);
+    assert_eq!(scene.world.sees(bob, watch).0, Status::Offline);
+    // It still says that it decides: what it publishes is not for the server to show.
+    let publish =
+        scene.publish("<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"sip:carol@example.com\"/>");
+    assert_eq!(scene.answer(publish), 405);
+    // An answer that comes too late goes nowhere.
+    let request = to_carol(&scene).remove(0);
+    scene.send(&Message::response(&request, 200, Some("late")));
+    scene.world.seconds(5);
+    assert_eq!(
+        (state(&scene.world, bob, watch), scene.world.sees(bob, watch).0),
+        (Watching::Active, Status::Offline)
+    );
+    scene.is_well();
+}
+
+#[test]
 fn a_watcher_that_is_cut_off_comes_back_to_the_page() {
     let (mut world, alice, bob) = world(118);
     let watch = world.watch(bob, "alice");

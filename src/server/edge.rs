@@ -20,6 +20,11 @@ use crate::time::{Duration, Instant, earliest};
 use crate::transaction::T1;
 use std::collections::BTreeMap;
 
+/// How long a page may take to answer a SUBSCRIBE: the browser may have frozen it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// After so many without an answer in between it is not asked again over its connection.
+const MOST_SILENCES: u32 = 3;
+
 /// How long a page that was cut off may take to come back before its watchers are told.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -42,6 +47,14 @@ pub(super) struct Routed {
     pub(super) watcher: String,
     /// Contact of the page.
     pub(super) contact: Uri,
+}
+
+/// A page that did not answer.
+#[derive(Default)]
+struct Silence {
+    times: u32,
+    /// It has not been heard since.
+    lasts: bool,
 }
 
 /// A subscription of one page to another.
@@ -71,6 +84,7 @@ pub(super) struct Edges {
     all: BTreeMap<(String, String), Edge>,
     /// Nothing is due before.
     earliest: Option<Instant>,
+    silences: BTreeMap<ConnectionId, Silence>,
 }
 
 impl Edges {
@@ -143,6 +157,7 @@ impl Edges {
     }
 
     fn handle_disconnected(&mut self, connection: ConnectionId, now: Instant) {
+        self.silences.remove(&connection);
         self.all.retain(|_, edge| edge.watcher != connection);
         for edge in self.all.values_mut().filter(|edge| edge.page == connection) {
             edge.lost_until = Some(now + GRACE);
@@ -170,9 +185,16 @@ impl Server {
     /// The page that is the presence agent of `user`: nothing is published for the user, so that nobody has to put
     /// together what several say.
     pub(super) fn page_of(&self, user: &str, now: Instant) -> Option<(ConnectionId, Uri)> {
-        let binding = self.registrar.agent(user, now)?;
+        let is_silent = |page| self.edges.silences.get(&page).is_some_and(|silence| silence.lasts);
+        let binding = self.registrar.agent(user, &is_silent, now)?;
         let is_alone = self.publications.documents(user).is_empty();
         is_alone.then(|| (binding.connection, binding.contact.uri.clone()))
+    }
+
+    /// Whether there is such a page, silent or not: what is published would be shown to whom the page may not want to.
+    pub(super) fn has_page(&self, user: &str, now: Instant) -> bool {
+        let agent = self.registrar.agent(user, &|_| false, now);
+        agent.is_some() && self.publications.documents(user).is_empty()
     }
 
     /// Hands a SUBSCRIBE on to the page, if there is one and it may decide: whom the rules block, or block politely, it is
@@ -216,8 +238,8 @@ impl Server {
         now: Instant,
     ) -> bool {
         let Some(routed) = forwarded.routed.clone() else { return false };
-        let request = forwarded.request();
-        let is_first = request.to().is_ok_and(|to| to.tag().is_none());
+        let is_first = forwarded.is_first();
+        self.edges.silences.remove(&forwarded.to);
         match response.status() {
             Some(200..=299) => {
                 if is_first {
@@ -241,6 +263,27 @@ impl Server {
                 true
             }
             Some(_) | None => false,
+        }
+    }
+
+    /// A page did not answer in time: the server does, until the page is heard again.
+    pub(super) fn handle_silence(&mut self, forwarded: &Forwarded, routed: &Routed, now: Instant) {
+        let silence = self.edges.silences.entry(forwarded.to).or_default();
+        silence.times += u32::from(!silence.lasts);
+        silence.lasts = true;
+        self.subscribe_instead(forwarded, routed, true, now);
+    }
+
+    /// A page is heard: if it had fallen silent, it is asked again.
+    pub(super) fn hear(&mut self, page: ConnectionId, now: Instant) {
+        let silence = self.edges.silences.get_mut(&page);
+        let Some(silence) = silence.filter(|silence| silence.lasts && silence.times < MOST_SILENCES) else {
+            return;
+        };
+        silence.lasts = false;
+        let user = self.connections.get(&page).and_then(|connection| connection.user.clone());
+        if let Some(user) = user.filter(|user| self.page_of(user, now).is_some()) {
+            self.migrate(&user, now);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Requests between users: the server as a proxy that keeps the way open (RFC 3261 §16, cut down to WebSocket
 //! connections that are there).
 
-use super::edge::Routed;
+use super::edge::{PATIENCE, Routed};
 use super::{ConnectionId, Server};
 use crate::sip::{Known, Message, Method, Name, NameAddr, Params, Uri, Via};
 use crate::time::Instant;
@@ -27,7 +27,16 @@ impl Forwarded {
         routed: Option<Routed>,
         now: Instant,
     ) -> Self {
-        Self { from, to, deadline: now + T1.times(64), request, routed }
+        let mut forwarded = Self { from, to, deadline: now + T1.times(64), request, routed };
+        if forwarded.is_first() && forwarded.routed.is_some() {
+            forwarded.deadline = now + PATIENCE;
+        }
+        forwarded
+    }
+
+    /// Whether it makes a dialog.
+    pub(super) fn is_first(&self) -> bool {
+        self.request.to().is_ok_and(|to| to.tag().is_none())
     }
 
     pub(super) const fn request(&self) -> &Message {
@@ -135,11 +144,27 @@ impl Server {
         self.forwarded = kept;
         for lost in lost.into_values() {
             self.unanswered.handle_answered(&lost.request);
-            let is_first = lost.request.to().is_ok_and(|to| to.tag().is_none());
-            match lost.routed.clone().filter(|_| is_first) {
+            match lost.routed.clone().filter(|_| lost.is_first()) {
                 _ if lost.from == connection => {}
                 Some(routed) => self.subscribe_instead(&lost, &routed, true, now),
                 None => self.answer(lost.from, &lost.request, 480, &[]),
+            }
+        }
+    }
+
+    /// Nobody has answered. Who subscribes to a page need not wait for it.
+    pub(super) fn time_out_forwarded(&mut self, now: Instant) {
+        let is_due = |forwarded: &Forwarded| forwarded.deadline <= now;
+        if !self.forwarded.values().any(is_due) {
+            return;
+        }
+        let all = core::mem::take(&mut self.forwarded);
+        let (late, kept): (BTreeMap<_, _>, _) = all.into_iter().partition(|(_, forwarded)| is_due(forwarded));
+        self.forwarded = kept;
+        for late in late.into_values() {
+            if let Some(routed) = late.routed.clone().filter(|_| late.is_first()) {
+                self.unanswered.handle_answered(&late.request);
+                self.handle_silence(&late, &routed, now);
             }
         }
     }

@@ -189,6 +189,7 @@ impl Server {
         if !self.connections.contains_key(&connection) {
             return;
         }
+        self.hear(connection, now);
         let limits = sip::Limits { message: self.config.limits.message, ..sip::Limits::default() };
         match Message::parse(bytes, &limits) {
             Ok(message) if message.is_request() => {
@@ -463,7 +464,7 @@ impl Server {
         for (package, id, _) in self.transactions.handle_timeout(now) {
             self.handle_notified(package, id, None, now);
         }
-        self.forwarded.retain(|_, forwarded| forwarded.deadline > now);
+        self.time_out_forwarded(now);
         self.unanswered.handle_timeout(now);
         self.registrar.handle_timeout(now);
         for presentity in self.publications.handle_timeout(now) {

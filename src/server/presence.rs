@@ -88,7 +88,7 @@ impl Server {
             (None, None) => return Err(400),
             (None, Some(_)) if expires == 0 => self.random.token(),
             // As long as a page answers those who watch its user, it alone knows (RFC 3261 §21.4.6).
-            (None, Some(_)) if self.page_of(user, now).is_some() => return Err(405),
+            (None, Some(_)) if self.has_page(user, now) => return Err(405),
             (None, Some(document)) => {
                 if self.publications.documents(user).len() >= self.config.limits.publications {
                     return Err(503);

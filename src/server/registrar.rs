@@ -134,9 +134,15 @@ impl Registrar {
         self.by_user.get(user)?.iter().rev().find(|binding| binding.expires_at > now)
     }
 
-    /// The newest contact of `user` that is a presence agent.
-    pub(super) fn agent(&self, user: &str, now: Instant) -> Option<&Binding> {
-        self.by_user.get(user)?.iter().rev().find(|binding| binding.is_agent && binding.expires_at > now)
+    /// The newest contact of `user` that is a presence agent, and not silent.
+    pub(super) fn agent(
+        &self,
+        user: &str,
+        is_silent: &dyn Fn(ConnectionId) -> bool,
+        now: Instant,
+    ) -> Option<&Binding> {
+        let mut agents = self.by_user.get(user)?.iter().rev().filter(|binding| binding.is_agent);
+        agents.find(|binding| binding.expires_at > now && !is_silent(binding.connection))
     }
 
     /// It is none.
