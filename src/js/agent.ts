@@ -24,6 +24,8 @@ import type {
 /** Snapshots of presentities that nobody watches, kept so that each stays the same object. */
 const MOST_UNKNOWN = 1000;
 
+const IS_FIREFOX = "mozInnerScreenX" in globalThis;
+
 /** Milliseconds within which Firefox stops a script of a tab that is closed. */
 const STOPPED_WITHIN = 50;
 
@@ -100,6 +102,8 @@ export class PresenceAgent extends EventTarget implements Agent {
   #failure: Failure | undefined;
   #waiting: (() => void)[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Firefox only: whether the next socket that is closed is closed because the page is being left. */
+  #isLeft = false;
   #texts: readonly string[] = [];
   /** Where the core reads messages and texts. */
   #buffer: Uint8Array = new Uint8Array();
@@ -197,7 +201,11 @@ export class PresenceAgent extends EventTarget implements Agent {
             onopen: () => this.#happen(Verb.Opened, Number((socket as WebSocket).protocol === "sip")),
             onmessage: (event?: MessageEvent) => this.#attempt(() => this.#core?.receive(this.#write(event?.data, true))),
             // Classes of the application's own may say less than a browser.
-            onclose: (event?: CloseEvent) => this.#happen(Verb.Closed, event?.code, `${event?.reason || cause}`),
+            onclose: (event?: CloseEvent) => {
+              this.#happen(Verb.Closed, event?.code, `${event?.reason || cause}`);
+              if (this.#isLeft) this.#happen(Verb.Wake, 1);
+              this.#isLeft = false;
+            },
             // Some hosts say here why. Of a socket that a policy forbids, Chromium and WebKit tell this, and then not that it is closed.
             onerror: (event?: ErrorEvent) => {
               cause = event?.message ?? "";
@@ -382,11 +390,14 @@ export class PresenceAgent extends EventTarget implements Agent {
     // The host may be wrong, or the server on this side of the gap: the server itself is asked.
     on(globalThis, "offline", () => this.#tell(Verb.Wake));
     on(globalThis.document, "visibilitychange", () => this.#tell(Verb.Wake));
+    // When a page is left for another, Firefox closes the sockets first, and hides the page when the other one answers: meanwhile
+    // another socket can be opened, and used to say goodbye.
+    if (IS_FIREFOX) on(globalThis, "beforeunload", () => { this.#isLeft = true; });
     // When a tab is closed Firefox stops, once and a little later, whatever script is running in it. This listener runs
     // until then, so that it is not the next one, which says goodbye.
     on(globalThis, "pagehide", () => {
       const end = performance.now() + STOPPED_WITHIN;
-      while (this.#connection.state === "online" && "mozInnerScreenX" in globalThis && performance.now() < end);
+      while (IS_FIREFOX && this.#connection.state === "online" && performance.now() < end);
     });
     on(globalThis, "pagehide", () => {
       this.#happen(Verb.Suspend);

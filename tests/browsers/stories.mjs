@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -313,6 +314,32 @@ export function tell(engine) {
       await until(() => tab.evaluate(() => globalThis.life.agent.connection.state === "online"), "online");
       const bob = otherFor(t, relay);
       await until(async () => (await bob.fetch(addressOf("watcher"))).status === "busy", "the publication");
+    });
+
+    test("a page that is left for another site withdraws what it has published", async (t) => {
+      const relay = await relayFor(t);
+      const tab = await openLife(t, relay, { watches: 3, register: "", status: "busy" });
+      // Firefox closes the WebSocket when the page is left, and hides the page when the other one answers.
+      const published = accepted(relay, "PUBLISH");
+      const other = createServer(async (_, response) => {
+        if (engine.name === "Firefox") await until(() => accepted(relay, "PUBLISH") > published, "another connection");
+        response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>other</title>");
+      });
+      await new Promise((resolve) => { other.listen(0, "127.0.0.1", resolve); });
+      t.after(() => { other.close(); });
+      await tab.evaluate(() => {
+        globalThis.life.agent.addEventListener("connection", ({ detail }) => {
+          if (detail.state === "reconnecting") queueMicrotask(() => { localStorage.next ??= globalThis.life.agent.connection.state; });
+        });
+      });
+      await tab.goto(`http://localhost:${other.address().port}/`);
+      if (engine.name === "Firefox") {
+        const later = await open(t, `${site.url}/other.html`);
+        assert.equal(await later.evaluate(() => localStorage.next), "connecting", "without waiting");
+      }
+      await until(() => live(relay).size === 0, () => `${live(relay).size} live subscriptions`);
+      const bob = otherFor(t, relay);
+      await until(async () => (await bob.fetch(addressOf("watcher"))).status === "offline", "the publication to be withdrawn");
     });
 
     test("a server that refuses is told as a failure, and found again when the network is back", async (t) => {
