@@ -87,7 +87,7 @@ impl Link {
 
     /// Whether a server of the list is still to be tried since one was heard.
     pub(super) const fn has_another(&self) -> bool {
-        self.unreached < self.servers.len()
+        self.servers.len() > self.unreached
     }
 
     /// This server puts us off (503): the next takes its turn, if there is one that has not done so too.

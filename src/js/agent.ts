@@ -11,7 +11,7 @@ import {
 import { localFailure, PresenceError } from "./failure.js";
 import {
   checkAddress, checkAutoAway, checkCredentials, checkOptions, checkPolicy, checkPublication, checkSubject, checkWatching,
-  checkWebSocket, needsFull,
+  checkWebSocket, needsFull, wrong,
 } from "./options.js";
 import { type CoreState, Record } from "./record.js";
 import { type Session, takeSession } from "./session.js";
@@ -419,13 +419,13 @@ export class PresenceAgent extends EventTarget implements Agent {
 
   watch(uri: string | readonly string[], callback: WatchCallback, options?: WatchOptions): () => void {
     const uris = (Array.isArray(uri) ? uri : [uri]).map(checkAddress);
-    if (typeof callback !== "function") throw new TypeError("sip-presence: watch takes a callback");
+    if (typeof callback !== "function") wrong("watch takes a callback");
     return this.#watch([...new Set(uris)], callback, this.#subject(options));
   }
 
   watchList(uri: string, callback: WatchCallback): () => void {
-    if (typeof callback !== "function") throw new TypeError("sip-presence: watchList takes a callback");
-    if (!this.#full) throw new TypeError("sip-presence: for watchList make the agent with the option full: true");
+    if (typeof callback !== "function") wrong("watchList takes a callback");
+    if (!this.#full) wrong("for watchList make the agent with the option full: true");
     return this.#watch([checkAddress(uri)], callback, Subject.List);
   }
 
@@ -523,7 +523,7 @@ export class PresenceAgent extends EventTarget implements Agent {
     checkWatching(options, "package signal");
     const { signal, ...watching } = options;
     this.#subject(watching);
-    if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError("sip-presence: signal: give an AbortSignal");
+    if (signal !== undefined && !(signal instanceof AbortSignal)) wrong("signal: give an AbortSignal");
     const signals = [this.#ended.signal, ...(signal === undefined ? [] : [signal])];
     const done: IteratorResult<PresenceState, undefined> = { done: true, value: undefined };
     const waiting: ((result: IteratorResult<PresenceState, undefined>) => void)[] = [];
@@ -660,7 +660,7 @@ export class PresenceAgent extends EventTarget implements Agent {
   }
 
   watchers(callback: WatchersCallback): () => void {
-    if (typeof callback !== "function") throw new TypeError("sip-presence: watchers takes a callback");
+    if (typeof callback !== "function") wrong("watchers takes a callback");
     if (!this.#isWatched) return this.#watchersAtServer(callback);
     let end: (() => void) | undefined = (): void => {};
     const begin = (): void => {
@@ -676,7 +676,7 @@ export class PresenceAgent extends EventTarget implements Agent {
 
   /** Watches who watches the own address (RFC 3857). */
   #watchersAtServer(callback: WatchersCallback): () => void {
-    if (!this.#full) throw new TypeError("sip-presence: watchers needs the option authorize, or full: true");
+    if (!this.#full) wrong("watchers needs the option authorize, or full: true");
     let before: string | undefined;
     return this.#watch([this.#options.aor], (state) => {
       const { watchers = Object.freeze([]) } = state as CoreState;
@@ -692,7 +692,7 @@ export class PresenceAgent extends EventTarget implements Agent {
   setPolicy(uri: string, policy: Policy): Promise<void> {
     checkAddress(uri);
     checkPolicy(policy);
-    if (!this.#isWatched && !this.#hasRules) throw new TypeError("sip-presence: setPolicy needs authorize or xcapRoot");
+    if (!this.#isWatched && !this.#hasRules) wrong("setPolicy needs authorize or xcapRoot");
     return new Promise((resolve, reject) => {
       this.#when(() => resolve(this.#audience?.setPolicy(uri, policy)), (failure) => reject(new PresenceError(failure)));
     });

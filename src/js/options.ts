@@ -13,8 +13,13 @@ const LIST_SERVER = /^sips?:[^\s]+$/i;
 const USERNAME = /^[^:]+$/;
 const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[::1\])$/i;
 
-function wrong(text: string): never {
+/** Throws a TypeError. */
+export function wrong(text: string): never {
   throw new TypeError(`sip-presence: ${text}`);
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && !!value;
 }
 
 /** Checks the address of a presentity. */
@@ -68,7 +73,7 @@ function checkSecrets(option: string, given: Secrets): string[] {
 
 /** Credentials in the form of the core. */
 export function checkCredentials(credentials: Credentials): CoreCredentials {
-  if (typeof credentials !== "object" || credentials === null) wrong("credentials: give an object, or a function that gives one");
+  if (!isObject(credentials)) wrong("credentials: give an object, or a function that gives one");
   if ("token" in credentials) {
     const { token } = credentials;
     // The b64token of RFC 6750 §2.1.
@@ -131,8 +136,7 @@ function checkRates(rates: Rates = {}): string {
 function checkAudience({ authorize, identities, policies }: AgentOptions): string[] {
   if (authorize === undefined) return [];
   if (typeof authorize !== "function") wrong("authorize: give a function");
-  const isTable = typeof identities === "object" && identities !== null;
-  if (identities !== "asserted" && identities !== "from" && !isTable) {
+  if (identities !== "asserted" && identities !== "from" && !isObject(identities)) {
     wrong(`identities: give "asserted", "from", or an object with the secret of each watcher by user name`);
   }
   if (policies !== undefined && (typeof policies?.load !== "function" || typeof policies.save !== "function")) {
@@ -163,7 +167,7 @@ function checkType(name: string, value: unknown, known: string, text: string): v
 /** Checks that `given` is an object and nothing in it misspelt: what is not known would be ignored. */
 function checkNames(what: string, given: unknown, known: string): void {
   const names = known.split(" ");
-  if (typeof given !== "object" || given === null) wrong(`${what}: give an object with ${names[0]}`);
+  if (!isObject(given)) wrong(`${what}: give an object with ${names[0]}`);
   for (const name of Object.keys(given)) if (!names.includes(name)) wrong(`${name}: there is no such option; give ${names.join(", ")}`);
 }
 
@@ -198,7 +202,7 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
   const { userAgent = "" } = options;
   if (!/^[\w./ -]*$/.test(userAgent)) wrong(`userAgent: give words such as "digium", not ${describe(userAgent)}`);
   const { notifiers } = options;
-  if (notifiers !== undefined && (typeof notifiers !== "object" || notifiers === null || Object.keys(notifiers).length === 0)) {
+  if (notifiers !== undefined && !(isObject(notifiers) && Object.keys(notifiers).length > 0)) {
     wrong("notifiers: give an object with the secret of each by user name");
   }
   if (options.xcapRoot !== undefined) checkUrl("xcapRoot", options.xcapRoot, "http", "xcap.example.com/xcap-root", options.allowInsecure === true);
