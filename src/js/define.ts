@@ -15,5 +15,5 @@ const defined = registry?.get("sip-presence");
 if (defined === undefined) {
   registry?.define("sip-presence", SipPresenceElement);
 } else if (defined !== SipPresenceElement) {
-  console.warn("sip-presence: a second copy of the package, whose SipPresenceElement reaches no element");
+  console.warn("sip-presence: another copy of this package has the elements");
 }

@@ -194,7 +194,7 @@ browserTest("a second copy of the package says that it is one, and changes nothi
   });
   assert.deepEqual([again, copy], [true, false]);
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0], /^sip-presence: a second copy of the package/);
+  assert.match(warnings[0], /^sip-presence: another copy of this package/);
   assert.ok(await page.evaluate(() => add({ uri: "sip:bob@example.com" }) instanceof SipPresenceElement), "the first copy serves");
 });
 
