@@ -478,3 +478,116 @@ fn nobody_else_notifies_the_watchers_of_a_page() {
     assert_eq!(scene.world.sees(bob, watch), (Status::Away, Some("still".to_owned())));
     scene.is_well();
 }
+
+/// Carol watches Dave's page, which allows her; the dialog as the page's first NOTIFY has it. She answers nothing more
+/// than 200, whatever she is told.
+fn carol_watches(scene: &mut Scene, longest: u32) -> (usize, Message) {
+    let dave = scene.world.seat_with("dave", |config| {
+        page(Identities::From)(config);
+        let audience = config.audience.as_mut().unwrap();
+        (audience.min_expires, audience.max_expires) = (10, longest);
+    });
+    scene.world.set_policy(dave, "carol", Decision::Allow);
+    scene.world.publish(dave, Status::Busy, "here");
+    scene.world.seconds(5);
+    carol_registers(scene, "");
+    let subscribe = scene.request(Method::Subscribe, "dave");
+    let subscribe = scene.signed(subscribe);
+    scene.send(&subscribe);
+    scene.world.seconds(5);
+    let notify = told(scene, 0).remove(0);
+    scene.send(&Message::response(&notify, 200, None));
+    (dave, notify)
+}
+
+/// The NOTIFYs that Carol has got, but the first ones.
+fn told(scene: &Scene, but: usize) -> Vec<Message> {
+    let mine = |c: &&common::world::Crossing| c.from_server && c.connection == scene.carol.connection;
+    let mine = scene.world.log.iter().filter(mine).map(|c| c.message.clone());
+    mine.filter(|m| m.is_request() && m.method() == Method::Notify).skip(but).collect()
+}
+
+#[test]
+fn who_is_forbidden_to_watch_a_page_gets_nothing_by_going_on() {
+    for decision in [Decision::Block, Decision::PoliteBlock] {
+        let mut scene = Scene::with(127, |config| config.rules.otherwise = Decision::Allow);
+        let (dave, first) = carol_watches(&mut scene, 3600);
+        assert!(first.body.windows(4).any(|word| word == b"here"));
+        scene.world.decide("dave", "carol", decision);
+        let end = told(&scene, 1).remove(0);
+        assert_eq!(end.subscription_state().unwrap().unwrap().state, Substate::Terminated);
+        // She says nothing to that, and lets the dialog live.
+        let asked = sent(&scene.world, dave, &Method::Subscribe);
+        let mut again = scene.request(Method::Subscribe, "dave");
+        let contact = first.contact().unwrap().uri;
+        again.start = StartLine::Request { method: Method::Subscribe, uri: contact };
+        again.set(Name::To, first.header(&Name::From).unwrap());
+        again.set(Name::From, first.header(&Name::To).unwrap());
+        again.set(Name::CallId, first.call_id());
+        assert_eq!(scene.answer(again), 481);
+        scene.world.publish(dave, Status::Away, "secret");
+        scene.world.seconds(10);
+        assert_eq!(sent(&scene.world, dave, &Method::Subscribe), asked, "the page hears nothing of it");
+        assert_eq!(told(&scene, 2).len(), 0);
+        assert_eq!(scene.world.seats[dave].agent.watchers().len(), 0, "the page knows that it is over");
+        scene.is_well();
+    }
+}
+
+#[test]
+fn who_is_forbidden_before_the_page_has_answered_is_not_its_watcher() {
+    let mut scene = Scene::with(130, |config| config.rules.otherwise = Decision::Allow);
+    carol_registers(&mut scene, AGENT);
+    let bob = scene.bob;
+    let watch = scene.world.watch(bob, "carol");
+    scene.world.seconds(5);
+    scene.world.decide("carol", "bob", Decision::PoliteBlock);
+    let request = to_carol(&scene).remove(0);
+    let mut response = Message::response(&request, 200, Some("carol"));
+    response.push(Name::Contact, "<sip:carol@carol.invalid;transport=ws>");
+    response.push(Name::Expires, "3600");
+    scene.send(&response);
+    scene.world.seconds(5);
+    assert_eq!(
+        (state(&scene.world, bob, watch), scene.world.sees(bob, watch).0),
+        (Watching::Active, Status::Offline)
+    );
+    assert_eq!(to_carol(&scene).len(), 1);
+    scene.is_well();
+}
+
+#[test]
+fn nobody_takes_the_place_of_a_page_in_its_dialogs() {
+    let mut scene = Scene::with(128, |config| config.rules.otherwise = Decision::Allow);
+    let (dave, _) = carol_watches(&mut scene, 12);
+    let bob = scene.bob;
+    scene.world.set_policy(dave, "bob", Decision::Allow);
+    let watch = scene.world.watch(bob, "dave");
+    scene.world.seconds(1);
+    assert_eq!(scene.world.sees(bob, watch).0, Status::Busy);
+    // Dave is cut off, and Carol registers what his contact was.
+    let told = told(&scene, 0).remove(0);
+    scene.world.cut(dave);
+    let mut register = scene.request(Method::Register, "carol");
+    register.start =
+        StartLine::Request { method: Method::Register, uri: Uri::parse("sip:example.com").unwrap() };
+    register.set(Name::Contact, told.header(&Name::Contact).unwrap());
+    assert_eq!(scene.answer(register), 200);
+    scene.world.seconds(9);
+    assert_eq!(to_carol(&scene).len(), 0, "Bob's refresh is not for her");
+}
+
+#[test]
+fn a_page_that_grants_more_than_the_server_keeps_its_watchers() {
+    let mut world = World::with(129, |config| config.max_expires = 60);
+    let alice = world.seat_with("alice", page(Identities::From));
+    let bob = world.seat("bob");
+    world.set_policy(alice, "bob", Decision::Allow);
+    world.publish(alice, Status::Busy, "here");
+    world.seconds(5);
+    let watch = world.watch(bob, "alice");
+    world.seconds(100);
+    world.publish(alice, Status::Away, "later");
+    world.seconds(10);
+    assert_eq!(world.sees(bob, watch), (Status::Away, Some("later".to_owned())));
+}

@@ -110,7 +110,15 @@ impl Edges {
         let request = forwarded.request();
         let Some(tag) = response.to().ok().and_then(|to| to.tag().map(str::to_owned)) else { return };
         let key = (request.call_id().to_owned(), tag);
-        let known = self.all.get(&key).map(|edge| edge.sequence);
+        let known = self.all.get(&key);
+        // Call-ID and tag are of the two's choice: nobody takes those of others.
+        let is_same = |edge: &Edge| {
+            (&edge.routed.presentity, &edge.routed.watcher) == (&routed.presentity, &routed.watcher)
+        };
+        if known.is_some_and(|edge| !is_same(edge)) {
+            return;
+        }
+        let known = known.map(|edge| edge.sequence);
         let names = [Name::CallId, Name::From, Name::To, Name::Contact, Name::Event, Name::RecordRoute];
         let size: usize = names.iter().flat_map(|name| request.rows(name)).map(str::len).sum();
         let has_room = known.is_some() || self.over(forwarded.from) < bounds.subscriptions;
@@ -154,6 +162,13 @@ impl Edges {
             self.all.remove(&key);
         }
         Some(watcher)
+    }
+
+    /// Whether a SUBSCRIBE is in the dialog of a page that is not `user`'s.
+    fn is_of_another(&self, subscribe: &Message, user: &str) -> bool {
+        let tag = subscribe.to().ok().and_then(|to| to.tag().map(str::to_owned)).unwrap_or_default();
+        let edge = self.all.get(&(subscribe.call_id().to_owned(), tag));
+        edge.is_some_and(|edge| edge.routed.presentity != user)
     }
 
     fn handle_disconnected(&mut self, connection: ConnectionId, now: Instant) {
@@ -230,6 +245,26 @@ impl Server {
         Some(Routed { presentity, watcher: user.to_owned(), contact })
     }
 
+    /// How long a subscription to a page may live, in seconds. Pages have an idea of their own of what is too short, but an
+    /// hour never is (RFC 6665 §4.2.1.1).
+    pub(super) fn most_routed(&self) -> u32 {
+        self.config.max_expires.max(3600)
+    }
+
+    /// Whether a request in a dialog of `user` goes on with what is over: the rules do not let them watch any more, whatever
+    /// the two have agreed on, or somebody else is where the page was.
+    pub(super) fn is_over(&self, user: &str, request: &Message, now: Instant) -> bool {
+        let other = request.request_uri().and_then(|uri| self.registrar.owner_of(uri, now));
+        let other = other.filter(|_| Package::of(request) == Some(Package::Presence));
+        let (is_subscribe, is_notify) =
+            (request.method() == Method::Subscribe, request.method() == Method::Notify);
+        other.is_some_and(|other| {
+            is_subscribe
+                && (self.edges.is_of_another(request, other) || !is_for_page(self.decide(other, user, now)))
+                || is_notify && !is_for_page(self.decide(user, other, now))
+        })
+    }
+
     /// The final response of a page; false if it goes back to the watcher.
     pub(super) fn handle_page_response(
         &mut self,
@@ -247,7 +282,7 @@ impl Server {
                     self.tell(Event::Subscribed { watcher, presentity });
                 }
                 let subscriptions = self.config.limits.subscriptions;
-                let bounds = Bounds { subscriptions, expires: self.config.max_expires };
+                let bounds = Bounds { subscriptions, expires: self.most_routed() };
                 self.edges.handle_accepted(forwarded, routed, response, bounds, now);
                 false
             }
@@ -306,10 +341,14 @@ impl Server {
         self.share_news(now);
     }
 
-    /// What the rules say of those who watch a page has changed.
-    pub(super) fn check_edges(&mut self, presentity: &str, now: Instant) {
+    /// What the rules say of those who watch a page, or of one `watcher`, may have changed.
+    pub(super) fn check_edges(&mut self, presentity: &str, watcher: Option<&str>, now: Instant) {
         let mut forbidden = Vec::new();
-        for edge in self.edges.all.values().filter(|edge| edge.routed.presentity == presentity) {
+        let is_meant = |edge: &&Edge| {
+            edge.routed.presentity == presentity
+                && watcher.is_none_or(|watcher| edge.routed.watcher == watcher)
+        };
+        for edge in self.edges.all.values().filter(is_meant) {
             if !is_for_page(self.decide(presentity, &edge.routed.watcher, now)) {
                 forbidden.push(edge.routed.watcher.clone());
             }
@@ -372,6 +411,10 @@ mod tests {
 
     /// Carol's page accepts a SUBSCRIBE with this Call-ID, with whatever it likes.
     fn accepted(edges: &mut Edges, call_id: &str, tag: &str, expires: &str) {
+        accepted_by("carol", edges, call_id, tag, expires);
+    }
+
+    fn accepted_by(presentity: &str, edges: &mut Edges, call_id: &str, tag: &str, expires: &str) {
         let contact = Uri::parse("sip:page@carol.invalid").unwrap();
         let mut request = Message::request(Method::Subscribe, contact.clone());
         request.push(Name::Via, "SIP/2.0/WS bob.invalid;branch=z9hG4bK1");
@@ -383,7 +426,7 @@ mod tests {
         request.push(Name::Event, "presence");
         let mut response = Message::response(&request, 200, Some(tag));
         response.push(Name::Expires, expires);
-        let routed = Routed { presentity: "carol".to_owned(), watcher: "bob".to_owned(), contact };
+        let routed = Routed { presentity: presentity.to_owned(), watcher: "bob".to_owned(), contact };
         let forwarded = Forwarded::new(ConnectionId(1), ConnectionId(2), request, Some(routed.clone()), NOW);
         edges.handle_accepted(&forwarded, routed, &response, BOUNDS, NOW);
     }
@@ -406,5 +449,15 @@ mod tests {
         accepted(&mut edges, "1", "a", "0");
         edges.handle_disconnected(ConnectionId(1), NOW);
         assert_eq!((edges.over(ConnectionId(1)), edges.poll_timeout()), (0, None));
+    }
+
+    #[test]
+    fn no_page_takes_a_dialog_of_another() {
+        let mut edges = Edges::default();
+        accepted(&mut edges, "0", "a", "600");
+        accepted_by("dave", &mut edges, "0", "a", "600");
+        let presentities: Vec<&str> =
+            edges.all.values().map(|edge| edge.routed.presentity.as_str()).collect();
+        assert_eq!(presentities, ["carol"]);
     }
 }

@@ -104,6 +104,11 @@ impl Server {
             let _ = next.pop_first(&Name::Route);
         }
         next.set(Name::MaxForwards, hops.to_string());
+        // A subscription is known here for so long: the page must not grant more.
+        let most = self.most_routed();
+        if routed.is_some() && request.expires().is_none_or(|expires| expires > most) {
+            next.set(Name::Expires, most.to_string());
+        }
         if matches!(request.method(), Method::Subscribe | Method::Notify | Method::Refer) {
             let mut route = Uri::sip_host(&self.config.domain);
             route.params.set("transport", Some("ws"));
@@ -181,12 +186,17 @@ impl Server {
         let from = forwarded.from;
         let _ = response.pop_first(&Name::Via);
         let is_final = response.status().is_some_and(|status| status >= 200);
-        if let Some(forwarded) = is_final.then(|| self.forwarded.remove(branch)).flatten() {
+        let forwarded = is_final.then(|| self.forwarded.remove(branch)).flatten();
+        if let Some(forwarded) = &forwarded {
             self.unanswered.handle_answered(&forwarded.request);
-            if self.handle_page_response(&forwarded, &response, now) {
+            if self.handle_page_response(forwarded, &response, now) {
                 return;
             }
         }
         self.outputs.push_back(super::Output::Send(from, response.to_bytes()));
+        // The rules may have changed meanwhile.
+        if let Some(routed) = forwarded.and_then(|forwarded| forwarded.routed) {
+            self.check_edges(&routed.presentity, Some(&routed.watcher), now);
+        }
     }
 }

@@ -314,6 +314,9 @@ impl Server {
         let target =
             watcher.or_else(|| request.request_uri().and_then(|uri| self.registrar.connection_of(uri, now)));
         match (target, user) {
+            (Some(_), Some(user)) if self.is_from(request, &user) && self.is_over(&user, request, now) => {
+                self.answer(connection, request, 481, &[]);
+            }
             (Some(target), Some(user)) if self.is_from(request, &user) => {
                 let routed = self.routed_of(&user, request, now);
                 self.forward(connection, target, request, None, routed, now);

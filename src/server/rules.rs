@@ -106,7 +106,7 @@ impl Server {
         self.policies.entry(presentity.to_owned()).or_default().insert(watcher.to_owned(), decision);
         let notices = self.watchers.decide(presentity, watcher, decision, now);
         self.tell_watchers(Package::Presence, &notices, None, now);
-        self.check_edges(presentity, now);
+        self.check_edges(presentity, Some(watcher), now);
         self.share_news(now);
         true
     }
@@ -144,7 +144,7 @@ impl Server {
             }
             self.tell_watchers(Package::Presence, &notices, None, now);
         }
-        self.check_edges(user, now);
+        self.check_edges(user, None, now);
     }
 
     /// Rules begin and end to be valid.
