@@ -246,6 +246,11 @@ fn conditions_that_do_not_hold_or_are_not_known_give_nothing() {
         (many("<cr:many><cr:except id=\"sip:bob@example.com\"/></cr:many>"), false),
         (many("<cr:many><cr:except domain=\"example.com\"/></cr:many>"), false),
         (many("<cr:many><cr:except id=\"sip:carol@example.com\"/></cr:many>"), true),
+        (many("<cr:many><cr:except id=\"sip:b%6Fb@example.com\"/></cr:many>"), false),
+        (many("<cr:many><cr:except id=\"sip:carol@example.com\" domain=\"example.org\"/></cr:many>"), false),
+        (many("<cr:one id=\"sip:%62ob@example.com\"/>"), true),
+        (many("<cr:one id=\"sip:bob%@example.com\"/>"), false),
+        (many("<cr:one id=\"sip:bob%00@example.com\"/>"), false),
         (many("<cr:many><cr:except team=\"blue\"/></cr:many>"), false),
         (many("<cr:one id=\"sip:carol@example.com\"/><cr:one id=\"SIP:bob@EXAMPLE.com\"/>"), true),
         (many("<cr:one id=\"pres:bob@example.com\"/>"), false),
@@ -397,6 +402,10 @@ fn what_is_no_ruleset_is_refused_with_a_reason_and_changes_nothing() {
     let deep = ["<a>".repeat(100), "</a>".repeat(100)].concat();
     let handling =
         "<cr:rule id=\"a\"><cr:actions><pr:sub-handling>perhaps</pr:sub-handling></cr:actions></cr:rule>";
+    // It would be for everybody.
+    let misspelt = "<cr:rule id=\"a\"><cr:condition><cr:identity><cr:one id=\"sip:bob@example.com\"/></cr:identity>\
+        </cr:condition><cr:actions><pr:sub-handling>allow</pr:sub-handling></cr:actions></cr:rule>";
+    let foreign = misspelt.replace("cr:condition>", "pr:conditions>");
     let entities =
         "<!DOCTYPE r [<!ENTITY a \"b\">]><ruleset xmlns=\"urn:ietf:params:xml:ns:common-policy\"/>";
     for (text, condition) in [
@@ -406,6 +415,8 @@ fn what_is_no_ruleset_is_refused_with_a_reason_and_changes_nothing() {
         (ruleset("<cr:rule/>"), "schema-validation-error"),
         (ruleset(&twice), "schema-validation-error"),
         (ruleset(handling), "schema-validation-error"),
+        (ruleset(misspelt), "schema-validation-error"),
+        (ruleset(&foreign), "schema-validation-error"),
         (ruleset(&deep), "constraint-failure"),
         (entities.to_owned(), "not-well-formed"),
         (ruleset("<a></b>"), "not-well-formed"),

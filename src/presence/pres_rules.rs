@@ -286,10 +286,32 @@ fn names(child: &Element<'_>, identity: &str) -> bool {
     }
 }
 
-/// Whether two URIs are the same; of scheme and host the case does not count. No scheme is another one (RFC 5025 §3.1.1).
+/// Whether two URIs are the same; of scheme and host the case does not count, and an escaped character is the same as the
+/// character (RFC 3261 §19.1.4). No scheme is another one (RFC 5025 §3.1.1).
 fn is_same(a: &str, b: &str) -> bool {
     let ((scheme_a, user_a, host_a), (scheme_b, user_b, host_b)) = (split(a), split(b));
-    scheme_a.eq_ignore_ascii_case(scheme_b) && user_a == user_b && host_a.eq_ignore_ascii_case(host_b)
+    scheme_a.eq_ignore_ascii_case(scheme_b)
+        && Unescaped(user_a.as_bytes()).eq(Unescaped(user_b.as_bytes()))
+        && host_a.eq_ignore_ascii_case(host_b)
+}
+
+/// The bytes of a text in which some are escaped.
+struct Unescaped<'a>(&'a [u8]);
+
+impl Iterator for Unescaped<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        let digit = |byte: &u8| char::from(*byte).to_digit(16);
+        let (first, rest) = self.0.split_first()?;
+        let escaped = match rest {
+            [high, low, ..] if *first == b'%' => digit(high).zip(digit(low)),
+            _ => None,
+        };
+        let escaped = escaped.and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
+        self.0 = if escaped.is_some() { rest.get(2..)? } else { rest };
+        Some(escaped.unwrap_or(*first))
+    }
 }
 
 /// Scheme and user with their signs, and the host with what follows it.

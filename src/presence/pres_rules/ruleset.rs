@@ -132,6 +132,13 @@ const fn nothing() -> Transformations {
 }
 
 fn read_rule(rule: &Element<'_>) -> Result<Rule, DocumentError> {
+    // Conditions that are misspelt would leave a rule for everybody.
+    let is_part = |part: &Element<'_>| {
+        part.namespace == COMMON && matches!(part.name, "conditions" | "actions" | "transformations")
+    };
+    if !rule.elements().all(is_part) {
+        return Err(DocumentError::Attribute("rule"));
+    }
     let conditions =
         children(rule, COMMON, "conditions").flat_map(Element::elements).map(condition).collect();
     let mut handling = None;
@@ -182,8 +189,9 @@ fn who(element: &Element<'_>) -> Option<Who> {
 fn exception(element: &Element<'_>) -> Option<Except> {
     let is_known = (element.namespace, element.name) == (COMMON, "except");
     let one = element.attribute("id").map(Except::One);
-    let except = one.or_else(|| element.attribute("domain").map(Except::Domain));
-    except.filter(|_| is_known)
+    let domain = element.attribute("domain").map(Except::Domain);
+    // With both it is not clear what is meant.
+    one.xor(domain).filter(|_| is_known)
 }
 
 /// Adds a permission (RFC 5025 §3.3.1, §3.3.2).
