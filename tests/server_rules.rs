@@ -294,6 +294,9 @@ fn only_the_user_has_a_way_to_the_rules() {
         assert_eq!(ask_as(&mut world, "bob", "/xcap", plain(method, PATH, &rules)).status, 403);
     }
     assert_eq!(ask(&mut world, &plain("POST", PATH, "")).status, 405);
+    // Whether there is such a user is not for strangers.
+    let nobody = plain("GET", "/pres-rules/users/sip:zed@example.com/index", "");
+    assert_eq!(ask(&mut world, &nobody).status, 401);
     for path in [
         "",
         "/",

@@ -1,8 +1,8 @@
 //! Rules of users, kept here (RFC 4825, RFC 5025): a user reads, writes and removes the whole document of rules about who
 //! may watch. Nothing else of XCAP is here: no parts of documents, no other applications.
 //!
-//! A request is checked in this order: path (404), method (405), credentials (401), whose path it is (403), size (413),
-//! conditions (412), media type (415), document (409).
+//! A request is checked in this order: path (404), method (405), credentials (401), whose path it is (403, or 404 for
+//! nobody's: strangers do not learn who is a user), size (413), conditions (412), media type (415), document (409).
 
 use super::rules::UserRules;
 use super::{Event, Server};
@@ -100,15 +100,17 @@ impl Server {
     }
 
     fn xcap(&mut self, request: &Request<'_>, claimed: &mut Option<String>, now: Instant) -> Answer {
-        let Some(owner) = self.owner_of(request.path) else { return Answer::new(404) };
+        let Some(address) = self.address_in(request.path) else { return Answer::new(404) };
+        let owner = self.local_user(&address);
         let is_read = matches!(request.method, "GET" | "HEAD");
         if !is_read && !matches!(request.method, "PUT" | "DELETE") {
             return Answer::new(405).with("Allow", ALLOW.to_owned());
         }
-        match self.authentication.verify_http(request, &self.config, now) {
-            Ok(user) if user == owner => {}
-            Ok(_) => return Answer::new(403),
-            Err(denied) => {
+        let owner = match (self.authentication.verify_http(request, &self.config, now), owner) {
+            (Ok(user), Some(owner)) if user == owner => owner,
+            (Ok(_), Some(_)) => return Answer::new(403),
+            (Ok(_), None) => return Answer::new(404),
+            (Err(denied), _) => {
                 let stale = denied == Denied::Stale;
                 let claims = request.authorization.and_then(|row| DigestCredentials::parse(row).ok());
                 *claimed = claims.filter(|_| !stale).map(|row| row.username);
@@ -116,7 +118,7 @@ impl Server {
                 let answer = Answer::new(401);
                 return rows.into_iter().fold(answer, |answer, row| answer.with("WWW-Authenticate", row));
             }
-        }
+        };
         if request.body.len() > self.config.limits.ruleset {
             return Answer::new(413);
         }
@@ -144,14 +146,14 @@ impl Server {
         }
     }
 
-    /// Whose rules the path names: `/pres-rules/users/<address>/index`.
-    fn owner_of(&self, path: &str) -> Option<String> {
+    /// Whose rules the path names, of this domain: `/pres-rules/users/<address>/index`.
+    fn address_in(&self, path: &str) -> Option<Uri> {
         let rest = path.strip_prefix("/pres-rules/users/")?;
         let (address, document) = rest.split_once('/')?;
         let uri = Uri::parse(&unescape(address)).ok().filter(|_| document == "index")?;
-        let user = self.local_user(&uri)?;
+        let is_here = uri.user.is_some() && uri.host.eq_ignore_ascii_case(&self.config.domain);
         // One spelling, one document.
-        (uri.port.is_none() && uri.params.is_empty() && uri.headers.is_none()).then_some(user)
+        (is_here && uri.port.is_none() && uri.params.is_empty() && uri.headers.is_none()).then_some(uri)
     }
 
     fn put(&mut self, owner: &str, request: &Request<'_>, now: Instant) -> Answer {
