@@ -13,6 +13,7 @@ use crate::presence::pres_rules::{Handling, Ruleset};
 use crate::sip::Uri;
 use crate::sip::auth::Algorithm;
 use crate::time::{Instant, earliest};
+use core::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The rules that a user has made.
@@ -22,6 +23,8 @@ pub(super) struct UserRules {
     /// Entity-tag: follows from the text, so that it is the same after a restart.
     pub(super) tag: String,
     ruleset: Ruleset,
+    /// What watchers get by it until another rule holds: they may have many subscriptions, and the rules many lines.
+    known: RefCell<BTreeMap<String, Permission>>,
     /// What was true then has been obeyed.
     looked_at: Instant,
     /// Another rule holds then.
@@ -35,7 +38,25 @@ impl UserRules {
         let hash = Algorithm::Sha256.hash(text.as_bytes());
         let tag = ["\"", hash.get(..32).unwrap_or_default(), "\""].concat();
         let due = ruleset.next_change(now);
-        Ok(Self { text: text.to_owned(), tag, ruleset, looked_at: now, due })
+        let known = RefCell::default();
+        Ok(Self { text: text.to_owned(), tag, ruleset, known, looked_at: now, due })
+    }
+}
+
+/// What somebody gets and is shown, if the rules say anything of it.
+type Permission = Option<(Handling, Transformations)>;
+
+impl UserRules {
+    fn grant(&self, identity: &str, at: Instant) -> Permission {
+        if self.due.is_some_and(|due| due <= at) {
+            return self.ruleset.grant(identity, at);
+        }
+        if let Some(known) = self.known.borrow().get(identity) {
+            return known.clone();
+        }
+        let permission = self.ruleset.grant(identity, at);
+        self.known.borrow_mut().insert(identity.to_owned(), permission.clone());
+        permission
     }
 }
 
@@ -71,7 +92,7 @@ impl Server {
         now: Instant,
     ) -> (Decision, Option<Transformations>) {
         let own = self.rules.get(presentity).filter(|_| presentity != watcher);
-        let own = own.and_then(|own| own.ruleset.grant(&self.address(watcher), now));
+        let own = own.and_then(|own| own.grant(&self.address(watcher), now));
         let (decision, shown) = match own {
             Some((Handling::Block, _)) => (Decision::Block, None),
             Some((Handling::Confirm, _)) => (Decision::Confirm, None),
@@ -159,6 +180,7 @@ impl Server {
             let before = self.granted(&user, looked_at);
             if let Some(rules) = self.rules.by_user.get_mut(&user) {
                 (rules.looked_at, rules.due) = (now, rules.ruleset.next_change(now));
+                rules.known.borrow_mut().clear();
             }
             self.obey(&user, before, now);
         }
