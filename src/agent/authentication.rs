@@ -260,12 +260,15 @@ impl Authentication {
             false => algorithm(challenge).is_some(),
         });
         let Some(first) = challenges.first() else {
-            // FreeSWITCH refuses a nonce that it has dropped without a new one: once more, without credentials.
-            let held = self.sessions.len();
-            if response.header(&asker.challenge_header()).is_none() {
-                self.sessions.retain(|session| session.asker != asker);
+            // FreeSWITCH refuses a password, and a nonce that it has dropped, with a 401 that asks for nothing, though it
+            // asks with a 407: once more, without credentials.
+            let askers = [Asker::Server, Asker::Proxy];
+            let signed = askers.iter().any(|asker| request.header(&asker.credentials_header()).is_some());
+            let silent = response.header(&asker.challenge_header()).is_none();
+            if silent {
+                self.sessions.clear();
             }
-            return match self.sessions.len() < held {
+            return match silent && signed {
                 true => Verdict::Retry,
                 false if wants_token => Verdict::GiveUp(FailureCode::Untrusted),
                 false => Verdict::GiveUp(FailureCode::Algorithm),

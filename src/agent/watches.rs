@@ -349,6 +349,13 @@ impl Agent {
                 self.watches.settle(watch_id);
             }
             Role::Fetch(request, uri) => {
+                let nothing =
+                    matches!(&notified.end, Some(End { why: Why::Terminated(Some(Reason::Noresource)), .. }));
+                let subscription =
+                    self.subscriptions.get_mut(id).filter(|_| nothing && message.body.is_empty());
+                if subscription.is_some_and(|subscription| subscription.subscriber.insist()) {
+                    return;
+                }
                 let state = Watching::from(&notified.state);
                 let reason = match notified.end.map(|end| end.why) {
                     Some(Why::Terminated(reason)) => reason.map(|reason| reason.as_str().to_owned()),

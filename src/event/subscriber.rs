@@ -13,18 +13,17 @@
 //! The machine is pulled: when [`Subscriber::is_ready`], ask for [`Subscriber::next_request`] as soon as there is
 //! room for a transaction. Contact, credentials and Via are put on by the owner. May use: `dialog`, `sip`, `random`.
 
+mod corrections;
 mod farewell;
 
 use super::Backoff;
-use super::targets::Targets;
 use crate::decimal::decimal;
 use crate::dialog::{self, Dialog};
 use crate::random::Random;
-use crate::sip::{
-    CSeq, EventType, Message, Method, Name, NameAddr, Reason, Scheme, StartLine, Substate, Uri,
-};
+use crate::sip::{CSeq, EventType, Message, Method, Name, NameAddr, Reason, Substate, Uri};
 use crate::time::{Duration, Instant, earliest};
 use crate::transaction::T1;
+use corrections::Corrected;
 
 /// Timer N: a SUBSCRIBE that brought no NOTIFY by then, and none a moment after its answer, has failed
 /// (RFC 6665 §4.1.2.4).
@@ -148,14 +147,6 @@ pub struct Subscriber {
     entity_tag: Option<String>,
     backoff: Backoff,
     corrected: Corrected,
-}
-
-/// Corrections made to one attempt; each at most once (RFC 3261 §8.1.3.5).
-#[derive(Debug, Default)]
-struct Corrected {
-    expires: bool,
-    scheme: bool,
-    targets: Targets,
 }
 
 impl Subscriber {
@@ -414,77 +405,6 @@ impl Subscriber {
             State::NotifyWait | State::Leaving | State::Idle | State::Over => {}
         }
         Update::Nothing
-    }
-
-    /// The request with the one thing changed that the response asks for: 400, 423 and 416 (RFC 3261 §8.1.3.5).
-    fn correct(
-        &mut self,
-        request: &Message,
-        response: &Message,
-        status: u16,
-        now: Instant,
-    ) -> Option<Message> {
-        match status {
-            // Not the end of a subscription: it would be made longer. Asterisk has a 400 for who only asks; then a
-            // subscription is made, which the owner leaves after its first NOTIFY.
-            400 | 423
-                if !self.corrected.expires
-                    && (self.plan.expires == 0 || status == 423 && request.expires() != Some(0)) =>
-            {
-                // Asterisk does not say how long is long enough.
-                let least = response.min_expires().unwrap_or(AMPLE);
-                if least <= self.plan.expires {
-                    return None;
-                }
-                self.corrected.expires = true;
-                self.plan.expires = least;
-                let mut next = self.again(request, now);
-                next.set(Name::Expires, decimal(least.into()));
-                Some(next)
-            }
-            416 if !self.corrected.scheme
-                && self.plan.target.scheme == Scheme::Pres
-                && self.dialog.is_none() =>
-            {
-                self.corrected.scheme = true;
-                self.speak_sip();
-                Some(self.again_to(self.plan.target.clone(), request, now))
-            }
-            _ => None,
-        }
-    }
-
-    /// The first SUBSCRIBE to the next of the targets that redirections have named (RFC 3261 §8.1.3.4).
-    fn redirect(
-        &mut self,
-        request: &Message,
-        response: &Message,
-        status: u16,
-        now: Instant,
-    ) -> Option<Message> {
-        if self.state != State::NotifyWait || !self.wanted || status >= 600 {
-            return None;
-        }
-        // 305 and 380 lead to something else.
-        if status <= 302 {
-            self.corrected.targets.learn(response, &self.plan.target);
-        }
-        let uri = self.corrected.targets.next()?;
-        Some(self.again_to(uri, request, now))
-    }
-
-    /// From now on the address is asked as `sip:`, with the same user and host.
-    fn speak_sip(&mut self) {
-        if self.plan.target.scheme == Scheme::Pres {
-            self.plan.target.scheme = Scheme::Sip;
-            self.plan.target.headers = None;
-        }
-    }
-
-    fn again_to(&mut self, uri: Uri, request: &Message, now: Instant) -> Message {
-        let mut next = self.again(request, now);
-        next.start = StartLine::Request { method: Method::Subscribe, uri };
-        next
     }
 
     /// No final response to `request` came before Timer F.
