@@ -262,8 +262,8 @@ impl Authentication {
         let Some(first) = challenges.first() else {
             // FreeSWITCH refuses a password, and a nonce that it has dropped, with a 401 that asks for nothing, though it
             // asks with a 407: once more, without credentials.
-            let askers = [Asker::Server, Asker::Proxy];
-            let signed = askers.iter().any(|asker| request.header(&asker.credentials_header()).is_some());
+            let signed = request.header(&Name::Authorization).is_some()
+                || request.header(&Name::ProxyAuthorization).is_some();
             let silent = response.header(&asker.challenge_header()).is_none();
             if silent {
                 self.sessions.clear();

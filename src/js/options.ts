@@ -199,8 +199,8 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
   if (listServer !== undefined && !LIST_SERVER.test(listServer)) {
     wrong(`listServer: give an address such as "sip:rls@example.com", not ${describe(listServer)}`);
   }
-  const { userAgent = "" } = options;
-  if (!/^[\w./ -]*$/.test(userAgent)) wrong(`userAgent: give words such as "digium", not ${describe(userAgent)}`);
+  const userAgent = `sip-presence/${VERSION} ${options.userAgent ?? ""}`.trim();
+  if (/[^ -~]/.test(userAgent)) wrong("userAgent: give words");
   const { notifiers } = options;
   if (notifiers !== undefined && !(isObject(notifiers) && Object.keys(notifiers).length > 0)) {
     wrong("notifiers: give an object with the secret of each by user name");
@@ -223,7 +223,7 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
     listServer,
     identities: checkAudience(options),
     notifiers: notifiers && checkSecrets("notifiers", notifiers),
-    userAgent: `sip-presence/${VERSION} ${userAgent}`.trim(),
+    userAgent,
   };
 }
 

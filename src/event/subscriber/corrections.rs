@@ -75,7 +75,7 @@ impl Subscriber {
     /// The answer to who only asks was that there is nothing, of FreeSWITCH always: makes a subscription in its place, once,
     /// which the owner leaves after its first NOTIFY.
     pub fn insist(&mut self) -> bool {
-        let insists = self.plan.expires == 0 && self.wanted;
+        let insists = self.plan.expires == 0;
         if insists {
             self.plan.expires = AMPLE;
             self.state = State::Idle;
