@@ -17,6 +17,8 @@ import { noPostgres, startPostgres } from "./postgres.mjs";
 
 const MODULES = "/usr/lib/baresip/modules";
 
+const users = Object.fromEntries(["alice", "bob", "phone1", "phone2", "phone3", "phone4"].map((name) => [name, `${name}-pw`]));
+
 const noBaresip = !process.env.CI && spawnSync("baresip", ["-h"]).error !== undefined && "no baresip (Debian: baresip-core)";
 
 /**
@@ -71,14 +73,20 @@ async function startBaresip(server, username, contacts) {
     return data.replace(/\u001b\[[\d;]*m/g, "");
   }
 
-  let publications = 0;
-  const published = () => output.match(/^SIP-ETag: /gm)?.length > publications;
+  const tags = () => output.match(/^SIP-ETag: /gm)?.length ?? 0;
+  let changes = 0;
 
   return {
+    /** How often it has published by itself, a moment after the first time. */
+    published: async () => {
+      await until(() => tags() > 0, () => `baresip to have published:\n${output}`);
+      await new Promise((resolve) => { setTimeout(resolve, 500); });
+      return tags();
+    },
     /** Not before the last publication has its tag: it would make a second one, beside the first. */
     setPresence: async (word) => {
-      await until(published, () => `baresip to have published:\n${output}`);
-      publications += 1;
+      await until(() => tags() > changes, () => `baresip to have published:\n${output}`);
+      changes += 1;
       await command(`presence_${word}`);
     },
     /** Waits until its list of contacts shows `name` as `word`. */
@@ -101,12 +109,17 @@ async function startBaresip(server, username, contacts) {
 
 /** A telephone at one server and a page at the other one, which may be the same. */
 async function seeEachOther(t, phones, pages) {
-  const phone = await startBaresip(phones, "carol", ["alice", "bob"]);
-  t.after(() => phone.stop());
+  // Now and then it publishes twice at its start, and forgets the first publication, which stays as it was: so another one.
+  let phone, name;
+  for (name of Object.keys(users).filter((each) => each.startsWith("phone"))) {
+    phone = await startBaresip(phones, name, ["alice", "bob"]);
+    t.after(phone.stop);
+    if (await phone.published() === 1) break;
+  }
   const alice = openAgent(t, pages, "alice");
-  const seen = observe(alice, addressOf(pages, "carol"));
+  const seen = observe(alice, addressOf(pages, name));
   const online = await seen.state((state) => state.status === "available", "to be available, once it is registered");
-  assert.equal(online.presence.tuples[0].contact.uri, addressOf(pages, "carol"));
+  assert.equal(online.presence.tuples[0].contact.uri, addressOf(pages, name));
   await phone.setPresence("offline");
   await seen.state((state) => state.status === "offline", "to be offline");
   await phone.setPresence("online");
@@ -133,7 +146,7 @@ async function seeEachOther(t, phones, pages) {
 
 describe("baresip", { skip: noKamailio || noBaresip }, () => {
   let server;
-  before(async () => { server = await startKamailio({ udp: true }); });
+  before(async () => { server = await startKamailio({ users, udp: true }); });
   after(() => server?.stop());
 
   test("a telephone and a page see each other", (t) => seeEachOther(t, server, server));
@@ -144,8 +157,8 @@ describe("baresip at one of two nodes", { skip: noPostgres || noBaresip }, () =>
   before(async () => {
     postgres = await startPostgres();
     const nodes = [await freePort(), await freePort()];
-    first = await startKamailio({ postgres, nodes, port: nodes[0] });
-    second = await startKamailio({ postgres, nodes, port: nodes[1] });
+    first = await startKamailio({ users, postgres, nodes, port: nodes[0] });
+    second = await startKamailio({ users, postgres, nodes, port: nodes[1] });
   });
   after(async () => {
     await second?.stop();

@@ -31,8 +31,11 @@ function requests(trace, method) {
   };
 }
 
-/** A dialog and a publication that the server knew: neither began anew. */
-function wentOn(watcher, publisher) {
+/** A dialog and a publication that the server knew, once both are back: neither began anew. */
+async function wentOn(watcher, publisher) {
+  for (const [trace, method] of [[watcher, "SUBSCRIBE"], [publisher, "PUBLISH"]]) {
+    await until(() => requests(trace, method).answers.length > 0, `an answer to ${method}`);
+  }
   const subscribes = requests(watcher, "SUBSCRIBE");
   assert.ok(subscribes.sent.length > 0 && subscribes.sent.every((text) => /^To: .*;tag=/m.test(text)), "in its dialog");
   assert.deepEqual(new Set(subscribes.answers), new Set([200]));
@@ -45,7 +48,8 @@ describe("Kamailio on PostgreSQL", { skip: noPostgres }, () => {
   let postgres, server;
   before(async () => {
     postgres = await startPostgres();
-    server = await startKamailio({ postgres, algorithm: "SHA-256" });
+    const port = await freePort();
+    server = await startKamailio({ postgres, port, nodes: [port], algorithm: "SHA-256" });
   });
   after(async () => {
     await server?.stop();
@@ -65,7 +69,7 @@ describe("Kamailio on PostgreSQL", { skip: noPostgres }, () => {
     assert.equal(postgres.query("SELECT count(*) FROM location, presentity, active_watchers"), "1", "one of each");
     await server.start();
     await rightAgain(seen, "busy");
-    wentOn(watcher, publisher);
+    await wentOn(watcher, publisher);
 
     await alice.publish({ status: "away" });
     const away = await seen.state((state) => state.status === "away", "to be away");
@@ -148,7 +152,7 @@ describe("two nodes of Kamailio over one database", { skip: noPostgres }, () => 
     await until(() => publisher.connection.state === "online", "alice to be online");
     await publisher.publish({ status: "away" });
     for (const each of [seen, other]) await each.state((state) => state.status === "away", "to be away");
-    wentOn(...traces);
+    await wentOn(...traces);
     assert.ok(other.states.every(({ stale }) => !stale), "who was at the other node noticed nothing");
 
     await first.start();
