@@ -676,7 +676,7 @@ export class PresenceAgent extends EventTarget implements Agent {
 
   /** Watches who watches the own address (RFC 3857). */
   #watchersAtServer(callback: WatchersCallback): () => void {
-    if (!this.#full) wrong("watchers needs the option authorize, or full: true");
+    if (!this.#full) wrong("for watchers make the agent with the option authorize, or full: true");
     let before: string | undefined;
     return this.#watch([this.#options.aor], (state) => {
       const { watchers = Object.freeze([]) } = state as CoreState;

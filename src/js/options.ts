@@ -98,7 +98,7 @@ function checkNumber<T>(name: string, value: unknown, least: number, otherwise: 
 
 function checkRoute(route: AgentOptions["route"] = []): string {
   const uris = [route].flat();
-  if (!uris.every((uri) => typeof uri === "string" && /^sips?:[^\s<>?]+;lr(?=;|$)[^\s<>?]*$/i.test(uri))) {
+  if (!uris.every((uri) => /^sips?:[^\s<>?]+;lr(?=;|$)[^\s<>?]*$/i.test(uri))) {
     wrong(`route: give addresses of proxies with lr, such as "sip:proxy.example.com;lr"`);
   }
   return uris.map((uri) => `<${uri}>`).join(", ");
@@ -229,7 +229,7 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
 
 /** Checks the argument of `autoAway`: the milliseconds. */
 export function checkAutoAway(options: AutoAwayOptions): number {
-  if (globalThis.document === undefined) wrong("autoAway: only a page sees what its user does; here is no document");
+  if (globalThis.document === undefined) wrong("autoAway: only a page sees what its user does");
   checkNames("autoAway", options, "after");
   return checkNumber("after", options.after, 1000, 300_000);
 }
