@@ -159,6 +159,10 @@ export async function startServer(options: ServerOptions): Promise<PresenceServe
   if (options.state !== undefined && (typeof options.state !== "string" || options.state === "")) throw new TypeError("sip-presence: state: give the path of a file");
   const { host = "127.0.0.1", port = 0, path = "/ws", server, onEvent, state, xcap = state !== undefined && "/xcap", ...config } = options;
   if (xcap !== false && (!/^(?:\/[\w.~-]+)+$/.test(String(xcap)) || xcap === path)) throw new TypeError("sip-presence: xcap: give a path such as /xcap, or false");
+  // A header of HTTP takes no others, and a page could not answer.
+  if (xcap !== false && /[^\0-\xff]/.test(String(config.realm ?? ""))) {
+    throw new TypeError("sip-presence: realm: with rules of the users it has Latin-1 characters only; xcap: false goes without");
+  }
   if (!loaded) {
     initSync({ module: readFileSync(new URL("./sip-presence-server.wasm", import.meta.url)) });
     loaded = true;

@@ -29,6 +29,8 @@ export class StateFile {
   /** What was written last, or read. */
   #text: string | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** The timer is for what could not be written. */
+  #isAgain = false;
   #writing: Promise<void> = Promise.resolve();
 
   /**
@@ -66,6 +68,7 @@ export class StateFile {
 
   /** The state has changed. */
   changed(): void {
+    if (this.#isAgain) this.#stop();
     this.#timer ??= setTimeout(() => void this.#write(), DELAY);
   }
 
@@ -75,18 +78,24 @@ export class StateFile {
     if (isDue) await this.#write();
     await this.#writing;
     // Nobody is there to try again.
+    this.#stop();
+  }
+
+  #stop(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#isAgain = false;
   }
 
   #write(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#stop();
     this.#writing = this.#writing.then(async () => {
       const text = this.#state();
       if (text === this.#text) return;
       await replace(this.#file, text, this.#mode);
       this.#text = text;
     }).catch((error: unknown) => {
+      this.#isAgain ||= this.#timer === undefined;
       this.#timer ??= setTimeout(() => void this.#write(), AGAIN).unref();
       this.#failed((error as Error).message);
     });

@@ -17,6 +17,8 @@ const MOST_READING = 64;
 /** Milliseconds that somebody has to take a refusal while still sending. */
 const FAREWELL = 1000;
 
+const NONE = Buffer.alloc(0);
+
 /** Pages of any origin may ask: no cookie or certificate stands for a user, only the digest that the page itself makes. */
 const CORS = {
   "Access-Control-Allow-Origin": "*",
@@ -76,9 +78,15 @@ export function serveXcap(
 
   async function answer(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const { method = "", headers } = request;
-    if (reading >= MOST_READING) return refuse(request, response, 503, { "Retry-After": "1" });
-    reading += 1;
-    const body = await read(request).finally(() => { reading -= 1; });
+    let body: Buffer | number | undefined = NONE;
+    if (method === "PUT") {
+      if (reading >= MOST_READING) return refuse(request, response, 503, { "Retry-After": "1" });
+      reading += 1;
+      body = await read(request).finally(() => { reading -= 1; });
+    } else {
+      // Nobody needs it, and who only reads does not wait behind those who write slowly.
+      request.resume();
+    }
     if (body === undefined) return;
     if (typeof body === "number") return refuse(request, response, body);
     const running = core();

@@ -143,8 +143,15 @@ test("a state that cannot be written is told, and written when it can be", async
   assert.equal(events[0].kind, "unsaved");
   assert.match(events[0].what, /ENOENT/);
   await rename(away, here);
+  // The next change does not wait until it is tried again.
+  server.setPolicy("alice", "carol", "block");
+  await until(async () => (await kept(state)).policies.alice?.carol === "block", "the file to have it", 5000);
+  await rename(here, away);
+  server.setPolicy("alice", "carol", "allow");
+  await until(() => events.length > 1, "the event");
+  await rename(away, here);
   await server.close();
-  assert.deepEqual((await kept(state)).policies, { alice: { bob: "allow" } });
+  assert.deepEqual((await kept(state)).policies, { alice: { bob: "allow", carol: "allow" } });
   // Who does not listen gets a warning.
   const warned = new Promise((resolve) => { process.once("warning", resolve); });
   const other = await start(t, { state });

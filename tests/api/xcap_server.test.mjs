@@ -122,12 +122,14 @@ test("requests that lead nowhere lead nowhere", async (t) => {
   for (const path of [
     "/", "/xcap", "/xcap/", "/xcapx/", "//xcap/", "/xcap/../etc/passwd", `/xcap/pres-rules/users/../${ALICE}/index`,
     `/xcap/pres-rules/users/${ALICE}/../${ALICE}/index`, "/xcap/pres-rules/users/..%2f..%2f/index", `${PATH}?a`, `${PATH}/~~/ruleset`,
-    "/xcap/pres-rules/users/sip:zed@example.test/index", "/xcap/pres-rules/users/%00/index", "/xcap/%ff",
+    "/xcap/pres-rules/users/%00/index", "/xcap/%ff",
   ]) {
     for (const method of ["GET", "PUT", "DELETE"]) assert.equal((await send(server, method, path)).status, 404, `${method} ${path}`);
   }
   const wrong = await send(server, "PATCH", PATH);
   assert.deepEqual([wrong.status, wrong.headers.allow], [405, "GET, HEAD, PUT, DELETE"]);
+  // Whether there is such a user is not for strangers.
+  assert.equal((await send(server, "GET", "/xcap/pres-rules/users/sip:zed@example.test/index")).status, 401);
   // A server without XCAP has none of it.
   const without = await start(t, {});
   assert.equal(without.running.xcapRoot, undefined);
@@ -165,13 +167,14 @@ test("a body that never comes is given up, and many of them keep nobody out for 
   const slow = await Promise.all(Array.from({ length: 64 }, () => raw(t, server, head)));
   const turn = () => new Promise((resolve) => { setImmediate(resolve); });
   let busy;
-  while ((busy = await send(server, "GET", PATH)).status !== 503) await turn();
+  while ((busy = await send(server, "PUT", PATH)).status !== 503) await turn();
   assert.equal(busy.headers["retry-after"], "1");
+  for (const method of ["GET", "HEAD", "DELETE"]) assert.equal((await send(server, method, PATH)).status, 401, "who only asks is not kept out");
   t.mock.timers.tick(10_000);
   while (slow.some(({ answer }) => !/^HTTP\/1\.1 408 /.test(answer()))) await turn();
   t.mock.timers.tick(1000);
   await Promise.all(slow.map(({ closed }) => closed));
-  assert.equal((await send(server, "GET", PATH)).status, 401);
+  assert.equal((await send(server, "PUT", PATH)).status, 401);
   t.mock.timers.reset();
 });
 
@@ -181,7 +184,7 @@ test("who goes away in the middle leaves nothing behind", async (t) => {
     const { socket } = await raw(t, server, `PUT ${PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx`);
     socket.destroy();
   }
-  await until(async () => (await send(server, "GET", PATH)).status === 401, "room", 5000);
+  await until(async () => (await send(server, "PUT", PATH)).status === 401, "room", 5000);
 });
 
 test("an application answers with its own HTTP server", async (t) => {
@@ -203,5 +206,6 @@ test("wrong options are a TypeError that names them", async () => {
   for (const xcap of ["", "xcap", "/", "/xcap/", "/a?b", "/ws", 7, null, true]) {
     await assert.rejects(startServer({ ...config, xcap }), { name: "TypeError", message: /xcap: give a path/ }, String(xcap));
   }
+  await assert.rejects(startServer({ ...config, xcap: "/xcap", realm: "例" }), { name: "TypeError", message: /realm: .*Latin-1/ });
   await assert.rejects(startServer({ ...config, limits: { ruleset: "many" } }), { name: "TypeError", message: /limits\.ruleset/ });
 });
