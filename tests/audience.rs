@@ -7,7 +7,7 @@ mod common;
 
 use common::presentity::{ALICE, BOB, Outcome, shows, state};
 use common::{Page, Presentity};
-use sip_presence::agent::{Audience, Identities};
+use sip_presence::agent::{Audience, Event, FailureCode, Identities};
 use sip_presence::event::Decision;
 use sip_presence::presence::{PublishedState, Status, pidf, winfo};
 use sip_presence::sip::{Message, Method, Name, Substate, Uri};
@@ -378,7 +378,7 @@ fn where_no_server_takes_publications_they_are_told_all_the_same() {
 fn an_answer_that_comes_late_counts_for_the_next_request_of_who_is_gone() {
     let mut scene = Presentity::new();
     scene.watched_by(BOB, 0);
-    let [sip_presence::agent::Event::Asked { question, .. }] = scene.asked.as_slice() else { panic!() };
+    let [Event::Asked { question, .. }] = scene.asked.as_slice() else { panic!() };
     let question = *question;
     scene.page.agent.answer_question(question, Some(Decision::Allow), scene.page.now);
     scene.assert_rows(BOB, &[("terminated", "approved")]);
@@ -529,7 +529,7 @@ fn too_much_for_one_document_survives_a_lost_connection() {
 #[test]
 fn a_policy_answers_the_question_that_is_open() {
     let asked = |scene: &Presentity| match scene.asked.last() {
-        Some(sip_presence::agent::Event::Asked { question, .. }) => *question,
+        Some(Event::Asked { question, .. }) => *question,
         other => panic!("{other:?}"),
     };
     let mut scene = Presentity::new();
@@ -570,7 +570,7 @@ fn the_application_hears_who_watches_and_until_when() {
     let lists = |scene: &mut Presentity| -> Vec<Vec<Option<u64>>> {
         let events = core::mem::take(&mut scene.page.events);
         let list = |event| match event {
-            sip_presence::agent::Event::Watchers(rows) => {
+            Event::Watchers(rows) => {
                 Some(rows.iter().map(|row| Some(row.expires?.since(common::START).as_secs())).collect())
             }
             _ => None,
@@ -638,4 +638,54 @@ fn it_publishes_when_it_is_registered_or_cannot_be() {
             page.respond(&publish, 405, &[]);
         }
     }
+}
+
+#[test]
+fn who_publishes_does_not_wait_for_a_registrar_without_end() {
+    let state = |note: &str| PublishedState {
+        status: Status::Busy,
+        activities: Vec::new(),
+        note: Some(note.to_owned()),
+        until: None,
+        input: None,
+    };
+    let mut page = Page::new(|config| {
+        config.register = true;
+        config.audience = Some(Audience::new(Identities::From));
+    });
+    page.connect();
+    let request = page.agent.publish(state("here"), page.now);
+    page.drain_now();
+    assert_eq!(page.next_sent().method(), Method::Register);
+    page.seconds(33);
+    let settled = page.events.iter().find_map(|event| match event {
+        Event::Published { request: of, result } if *of == request => Some(result.clone()),
+        _ => None,
+    });
+    let failure = settled.expect("it is told").unwrap_err();
+    assert_eq!(failure.code, FailureCode::Timeout);
+    assert!(failure.retry_at.is_some());
+    // The wish stays.
+    while page.pending() > 0 {
+        let register = page.next_sent();
+        assert_eq!(register.method(), Method::Register);
+    }
+    page.seconds(11);
+    let register = page.next_sent();
+    page.respond(&register, 200, &[(Name::Expires, "600")]);
+    let published = page.next_sent();
+    assert_eq!(published.method(), Method::Publish);
+    page.respond(&published, 200, &[(Name::SipETag, "a"), (Name::Expires, "600")]);
+    // The registrar falls silent; what is published can be changed and withdrawn.
+    page.seconds(595);
+    while page.pending() > 0 {
+        let request = page.next_sent();
+        if request.method() == Method::Publish {
+            page.respond(&request, 200, &[(Name::SipETag, "a"), (Name::Expires, "600")]);
+        }
+    }
+    page.agent.unpublish(page.now);
+    page.drain_now();
+    let methods: Vec<Method> = (0..page.pending()).map(|_| page.next_sent().method()).collect();
+    assert!(methods.contains(&Method::Publish), "{methods:?}");
 }

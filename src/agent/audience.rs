@@ -172,9 +172,10 @@ impl Agent {
     }
 
     /// Whether the server does not know yet that this page is a presence agent: it would take a publication, and show it
-    /// to whom it likes.
+    /// to whom it likes. One that it has is renewed and withdrawn all the same.
     pub(super) fn waits_to_be_asked(&self, now: Instant) -> bool {
-        let registration = self.registration.as_ref().filter(|_| self.presentity.is_some());
+        let is_first = self.presentity.is_some() && self.publication.publisher.tag().is_empty();
+        let registration = self.registration.as_ref().filter(|_| is_first);
         registration.is_some_and(|registration| registration.is_awaited(now))
     }
 

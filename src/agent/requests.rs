@@ -392,6 +392,11 @@ impl Agent {
         let status = response.and_then(Message::status);
         let code = code.unwrap_or(status.map_or(FailureCode::Timeout, refusal));
         let failure = self.describe_own(code, response, retry_at);
+        // What waits for the registration goes on to, but who wished it does not.
+        #[cfg(feature = "full")]
+        if self.waits_to_be_asked(now) {
+            self.fail_wishes(&failure);
+        }
         self.tell(Event::Error(failure));
         // Who has registered keeps the connection and waits (RFC 5626 §4.2.2).
         let asks_to_wait =
