@@ -557,24 +557,33 @@ fn who_is_forbidden_before_the_page_has_answered_is_not_its_watcher() {
 }
 
 #[test]
-fn nobody_takes_the_place_of_a_page_in_its_dialogs() {
+fn nobody_takes_the_place_of_a_page_that_is_cut_off() {
     let mut scene = Scene::with(128, |config| config.rules.otherwise = Decision::Allow);
-    let (dave, _) = carol_watches(&mut scene, 12);
+    let (dave, first) = carol_watches(&mut scene, 12);
     let bob = scene.bob;
     scene.world.set_policy(dave, "bob", Decision::Allow);
     let watch = scene.world.watch(bob, "dave");
     scene.world.seconds(1);
     assert_eq!(scene.world.sees(bob, watch).0, Status::Busy);
-    // Dave is cut off, and Carol registers what his contact was.
-    let told = told(&scene, 0).remove(0);
     scene.world.cut(dave);
     let mut register = scene.request(Method::Register, "carol");
     register.start =
         StartLine::Request { method: Method::Register, uri: Uri::parse("sip:example.com").unwrap() };
-    register.set(Name::Contact, told.header(&Name::Contact).unwrap());
+    register.set(Name::Contact, first.header(&Name::Contact).unwrap());
+    assert_eq!(scene.answer(register.clone()), 403);
+    scene.world.restore(dave);
+    scene.world.seconds(10);
+    scene.world.publish(dave, Status::Away, "back");
+    scene.world.seconds(10);
+    assert_eq!(scene.world.sees(bob, watch), (Status::Away, Some("back".to_owned())));
+    assert_eq!(to_carol(&scene).len(), 0, "nothing of Bob's was for her");
+    // Not for ever.
+    scene.world.close(dave);
+    scene.world.seconds(3600);
+    register.set(Name::CSeq, "9000 REGISTER");
+    register.set(Name::Via, "SIP/2.0/WS carol.invalid;branch=z9hG4bKlater");
+    assert_eq!(scene.answer(register.clone()), 401);
     assert_eq!(scene.answer(register), 200);
-    scene.world.seconds(9);
-    assert_eq!(to_carol(&scene).len(), 0, "Bob's refresh is not for her");
 }
 
 #[test]

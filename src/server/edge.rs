@@ -164,13 +164,6 @@ impl Edges {
         Some(watcher)
     }
 
-    /// Whether a SUBSCRIBE is in the dialog of a page that is not `user`'s.
-    fn is_of_another(&self, subscribe: &Message, user: &str) -> bool {
-        let tag = subscribe.to().ok().and_then(|to| to.tag().map(str::to_owned)).unwrap_or_default();
-        let edge = self.all.get(&(subscribe.call_id().to_owned(), tag));
-        edge.is_some_and(|edge| edge.routed.presentity != user)
-    }
-
     fn handle_disconnected(&mut self, connection: ConnectionId, now: Instant) {
         self.silences.remove(&connection);
         self.all.retain(|_, edge| edge.watcher != connection);
@@ -252,15 +245,14 @@ impl Server {
     }
 
     /// Whether a request in a dialog of `user` goes on with what is over: the rules do not let them watch any more, whatever
-    /// the two have agreed on, or somebody else is where the page was.
+    /// the two have agreed on.
     pub(super) fn is_over(&self, user: &str, request: &Message, now: Instant) -> bool {
         let other = request.request_uri().and_then(|uri| self.registrar.owner_of(uri, now));
         let other = other.filter(|_| Package::of(request) == Some(Package::Presence));
         let (is_subscribe, is_notify) =
             (request.method() == Method::Subscribe, request.method() == Method::Notify);
         other.is_some_and(|other| {
-            is_subscribe
-                && (self.edges.is_of_another(request, other) || !is_for_page(self.decide(other, user, now)))
+            is_subscribe && !is_for_page(self.decide(other, user, now))
                 || is_notify && !is_for_page(self.decide(user, other, now))
         })
     }

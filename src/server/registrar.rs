@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub(super) struct Registrar {
     by_user: BTreeMap<String, Vec<Binding>>,
+    /// The newest contacts that a user has or had, as long as they would have lived.
+    held: BTreeMap<String, Vec<Held>>,
     /// Nothing expires before.
     earliest: Option<Instant>,
 }
@@ -21,6 +23,14 @@ pub(super) struct Binding {
     expires_at: Instant,
     call_id: String,
     sequence: u32,
+}
+
+/// A contact that is not for others, though its connection may be gone: a request inside a dialog finds its way by the
+/// contact alone, and a page that is cut off comes back with the same.
+struct Held {
+    contact: Uri,
+    connection: ConnectionId,
+    until: Instant,
 }
 
 /// The bounds of a registration.
@@ -51,22 +61,38 @@ impl Registrar {
             return Ok(());
         }
         let contacts = request.addresses(Known::Contact).map_err(|_| 400_u16)?;
-        // A request inside a dialog finds its way by the contact alone: nobody may take that of somebody else.
-        let taken = |contact: &NameAddr| {
-            let others =
-                self.by_user.iter().filter(|(name, _)| *name != user).flat_map(|(_, bindings)| bindings);
-            let mut others = others.filter(|other| other.connection != connection && other.expires_at > now);
-            others.any(|other| reaches(&other.contact.uri, &contact.uri))
-        };
-        if contacts.iter().any(taken) {
+        if contacts.iter().any(|contact| self.is_of_another(&contact.uri, user, connection, now)) {
             return Err(403);
         }
         let mut bindings = self.by_user.get(user).cloned().unwrap_or_default();
         Self::apply(&mut bindings, contacts, request, sequence, connection, bounds, now)?;
         self.earliest = earliest(self.earliest, bindings.iter().map(|binding| binding.expires_at).min());
+        self.hold(user, &bindings, bounds.contacts, now);
         self.by_user.insert(user.to_owned(), bindings);
         self.by_user.retain(|_, bindings| !bindings.is_empty());
         Ok(())
+    }
+
+    /// Whether somebody else holds this contact; two users of one connection may share theirs.
+    fn is_of_another(&self, contact: &Uri, user: &str, connection: ConnectionId, now: Instant) -> bool {
+        let reached = |held: &&Held| held.until > now && reaches(&held.contact, contact);
+        let own = self.held.get(user).into_iter().flatten().filter(reached);
+        let own: Vec<ConnectionId> = own.map(|held| held.connection).chain([connection]).collect();
+        let others = self.held.iter().filter(|(name, _)| *name != user).flat_map(|(_, held)| held);
+        others.filter(reached).any(|held| !own.contains(&held.connection))
+    }
+
+    fn hold(&mut self, user: &str, bindings: &[Binding], most: usize, now: Instant) {
+        let all = self.held.entry(user.to_owned()).or_default();
+        all.retain(|held| held.until > now);
+        for binding in bindings {
+            let (contact, connection, until) =
+                (binding.contact.uri.clone(), binding.connection, binding.expires_at);
+            all.retain(|held| !reaches(&held.contact, &contact));
+            all.push(Held { contact, connection, until });
+        }
+        let excess = all.len().saturating_sub(most.saturating_mul(2));
+        all.drain(..excess);
     }
 
     fn apply(
