@@ -600,3 +600,22 @@ fn a_page_that_grants_more_than_the_server_keeps_its_watchers() {
     world.seconds(10);
     assert_eq!(world.sees(bob, watch), (Status::Away, Some("later".to_owned())));
 }
+
+#[test]
+fn who_is_blocked_does_not_learn_by_other_requests_who_is_there() {
+    for decision in [Decision::Block, Decision::PoliteBlock] {
+        let mut scene = Scene::with(131, |config| config.rules.otherwise = Decision::Allow);
+        // Alice is registered, Bob is not.
+        for name in ["alice", "bob"] {
+            scene.world.decide(name, "carol", decision);
+            for method in [Method::Message, Method::Options] {
+                let request = scene.request(method, name);
+                assert_eq!(scene.answer(request), 480, "{name}");
+            }
+            let mut request = scene.request(Method::Subscribe, name);
+            request.set(Name::Event, "dialog");
+            assert_eq!(scene.answer(request), 489, "{name}");
+        }
+        scene.is_well();
+    }
+}

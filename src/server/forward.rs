@@ -2,7 +2,9 @@
 //! connections that are there).
 
 use super::edge::{PATIENCE, Routed};
+use super::registrar::Binding;
 use super::{ConnectionId, Server};
+use crate::event::Decision;
 use crate::sip::{Known, Message, Method, Name, NameAddr, Params, Uri, Via};
 use crate::time::Instant;
 use crate::transaction::{Arrival, T1};
@@ -48,17 +50,29 @@ impl Forwarded {
 const ASSERTED: &str = "P-Asserted-Identity";
 
 impl Server {
-    /// Whether the addressee has a connection.
-    pub(super) fn is_reachable(&self, request: &Message, now: Instant) -> bool {
-        self.addressee(request).is_some_and(|user| self.registrar.newest(&user, now).is_some())
+    /// Where the addressee is reached. For whom the addressee seems offline, nobody is there.
+    fn reached(&self, user: &str, addressee: &str, now: Instant) -> Option<&Binding> {
+        let is_hidden = matches!(self.decide(addressee, user, now), Decision::Block | Decision::PoliteBlock);
+        self.registrar.newest(addressee, now).filter(|_| !is_hidden)
     }
 
-    /// Forwards a request outside a dialog to the newest contact of its addressee.
-    pub(super) fn forward_to_user(&mut self, connection: ConnectionId, request: &Message, now: Instant) {
-        let Some(user) = self.addressee(request) else {
+    /// Whether the addressee has a connection for `user`.
+    pub(super) fn is_reachable(&self, user: &str, request: &Message, now: Instant) -> bool {
+        self.addressee(request).is_some_and(|addressee| self.reached(user, &addressee, now).is_some())
+    }
+
+    /// Forwards a request of `user` outside a dialog to the newest contact of its addressee.
+    pub(super) fn forward_to_user(
+        &mut self,
+        connection: ConnectionId,
+        user: &str,
+        request: &Message,
+        now: Instant,
+    ) {
+        let Some(addressee) = self.addressee(request) else {
             return self.answer(connection, request, 404, &[]);
         };
-        let Some(binding) = self.registrar.newest(&user, now) else {
+        let Some(binding) = self.reached(user, &addressee, now) else {
             return self.answer(connection, request, 480, &[]);
         };
         let (target, contact) = (binding.connection, binding.contact.uri.clone());

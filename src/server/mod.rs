@@ -277,7 +277,7 @@ impl Server {
         match request.method() {
             Method::Register => self.handle_register(connection, &user, request, now),
             Method::Publish => self.handle_publish(connection, &user, request, now),
-            Method::Subscribe if !self.is_reachable(request, now) => {
+            Method::Subscribe if !self.is_reachable(&user, request, now) => {
                 self.answer(connection, request, 489, &[(Name::AllowEvents, EVENTS)]);
             }
             Method::Ack
@@ -292,7 +292,7 @@ impl Server {
             | Method::Refer
             | Method::Subscribe
             | Method::Update
-            | Method::Other(_) => self.forward_to_user(connection, request, now),
+            | Method::Other(_) => self.forward_to_user(connection, &user, request, now),
         }
     }
 
