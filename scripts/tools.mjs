@@ -126,8 +126,8 @@ export const FIREFOXES = ["firefox", "firefox-esr"];
 export const hasPostgres = () => output("sh", ["-c", "ls /usr/lib/postgresql/*/bin/initdb"]) !== undefined;
 
 /**
- * Browsers, their drivers, and the peers: Kamailio, PostgreSQL (50 MB on a bare machine) and a telephone (11 MB). From Debian
- * packages where apt is there and may be used.
+ * Browsers, their drivers, and the peers: Kamailio and PostgreSQL (50 MB on a bare machine). From Debian packages where apt is
+ * there and may be used.
  */
 export function ensureTestTools() {
   const wanted = [
@@ -139,7 +139,6 @@ export function ensureTestTools() {
     [isThere("kamailio"), ["kamailio", "kamailio-presence-modules", "kamailio-websocket-modules"]],
     [hasPostgres(), ["postgresql"]],
     [existsSync("/usr/share/kamailio/postgres"), ["kamailio-postgres-modules"]],
-    [isThere("baresip"), ["baresip-core"]],
   ];
   const missing = wanted.filter(([there]) => !there).map(([, packages]) => packages);
   if (missing.length === 0) return;
@@ -150,7 +149,7 @@ export function ensureTestTools() {
   }
   say(`Debian packages: ${missing.flat().join(" ")}`);
   const apt = (...args) => {
-    const [program, ...rest] = [...sudo, "apt-get", "-o", "DPkg::Lock::Timeout=900", "-q", ...args];
+    const [program, ...rest] = [...sudo, "apt-get", "-o", "DPkg::Lock::Timeout=900", "-o", "Acquire::http::Timeout=30", "-q", ...args];
     run(program, rest, { env: { DEBIAN_FRONTEND: "noninteractive" } });
   };
   // Each by itself: not every system has all of them.

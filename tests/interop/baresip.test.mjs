@@ -1,7 +1,11 @@
-/** A SIP telephone, baresip, over UDP at the same Kamailio as the pages: each sees the other's presence. */
+/**
+ * A SIP telephone, baresip, over UDP at the same Kamailio as the pages: each sees the other's presence. By hand alone, with
+ * `BARESIP` set to the program: now and then baresip 1.0 publishes twice at its start, forgets the first publication, and
+ * Kamailio goes on to show that.
+ */
 
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { mkdtemp, writeFile } from "node:fs/promises";
@@ -17,7 +21,8 @@ import { noPostgres, startPostgres } from "./postgres.mjs";
 
 const MODULES = "/usr/lib/baresip/modules";
 
-const noBaresip = !process.env.CI && spawnSync("baresip", ["-h"]).error !== undefined && "no baresip (Debian: baresip-core)";
+const executable = process.env.BARESIP;
+const noBaresip = executable === undefined && "set BARESIP to the program (Debian: baresip-core)";
 
 /**
  * baresip, registered as `username`, with contacts that it watches.
@@ -41,7 +46,7 @@ async function startBaresip(server, username, contacts) {
   };
   for (const [name, lines] of Object.entries(files)) await writeFile(join(folder, name), `${lines.join("\n")}\n`);
   // With all messages, at once and not by the block.
-  const child = spawn("stdbuf", ["-o0", "baresip", "-f", folder, "-s"], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn("stdbuf", ["-o0", executable, "-f", folder, "-s"], { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => { output += data; });
   const running = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
