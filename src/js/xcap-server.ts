@@ -12,7 +12,7 @@ export interface XcapCore {
 
 /** Milliseconds that a body may take to come. */
 const PATIENCE = 10_000;
-/** Bodies that may be on their way at once. */
+/** Bodies that may be on their way at once; of more the oldest is given up: one that is sent without delay is whole by then. */
 const MOST_READING = 64;
 /** Milliseconds that somebody has to take a refusal while still sending. */
 const FAREWELL = 1000;
@@ -42,18 +42,22 @@ const PREFLIGHT = {
 export function serveXcap(
   root: string, most: number, core: () => XcapCore | undefined, changed: () => void,
 ): (request: IncomingMessage, response: ServerResponse) => boolean {
-  let reading = 0;
+  /** Ends the reading of a body, with the status code of the refusal. The oldest is the first. */
+  const reading = new Set<(status: number) => void>();
 
   /** The body, or the status code of a refusal; undefined if the other side is gone. */
   function read(request: IncomingMessage): Promise<Buffer | number | undefined> {
     return new Promise((resolve) => {
       const chunks: Buffer[] = [];
       let size = 0;
-      const timer = setTimeout(() => resolve(408), PATIENCE);
+      const timer = setTimeout(() => done(408), PATIENCE);
       const done = (result: Buffer | number | undefined): void => {
         clearTimeout(timer);
+        reading.delete(done);
         resolve(result);
       };
+      for (const giveUp of reading) if (reading.size >= MOST_READING) giveUp(503);
+      reading.add(done);
       if (Number(request.headers["content-length"] ?? 0) > most) return done(413);
       request.on("data", (chunk: Buffer) => {
         size += chunk.length;
@@ -80,15 +84,13 @@ export function serveXcap(
     const { method = "", headers } = request;
     let body: Buffer | number | undefined = NONE;
     if (method === "PUT") {
-      if (reading >= MOST_READING) return refuse(request, response, 503, { "Retry-After": "1" });
-      reading += 1;
-      body = await read(request).finally(() => { reading -= 1; });
+      body = await read(request);
     } else {
       // Nobody needs it, and who only reads does not wait behind those who write slowly.
       request.resume();
     }
     if (body === undefined) return;
-    if (typeof body === "number") return refuse(request, response, body);
+    if (typeof body === "number") return refuse(request, response, body, body === 503 ? { "Retry-After": "1" } : {});
     const running = core();
     if (running === undefined) return refuse(request, response, 503);
     const fields = [headers.authorization, headers["content-type"], headers["if-match"], headers["if-none-match"]];

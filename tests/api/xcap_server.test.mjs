@@ -160,21 +160,21 @@ test("a body that is too large is refused before it has come, and the connection
   clearInterval(timer);
 });
 
-test("a body that never comes is given up, and many of them keep nobody out for long", async (t) => {
+test("a body that never comes is given up, and many of them keep nobody out", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const server = await start(t);
   const head = `PUT ${PATH} HTTP/1.1\r\nHost: a\r\nContent-Type: application/auth-policy+xml\r\nContent-Length: 10\r\n\r\nx`;
-  const slow = await Promise.all(Array.from({ length: 64 }, () => raw(t, server, head)));
   const turn = () => new Promise((resolve) => { setImmediate(resolve); });
-  let busy;
-  while ((busy = await send(server, "PUT", PATH)).status !== 503) await turn();
-  assert.equal(busy.headers["retry-after"], "1");
-  for (const method of ["GET", "HEAD", "DELETE"]) assert.equal((await send(server, method, PATH)).status, 401, "who only asks is not kept out");
+  const slow = await Promise.all(Array.from({ length: 64 }, () => raw(t, server, head)));
+  for (const method of ["PUT", "GET", "PUT", "DELETE"]) assert.equal((await send(server, method, PATH, { body: "x" })).status, 401, method);
+  // Each newer one takes the place of the oldest.
+  for (let round = 0; round < 10; round++) slow.push(await raw(t, server, head));
+  const given = () => slow.filter(({ answer }) => /^HTTP\/1\.1 503 .*\r\nRetry-After: 1\r\n/s.test(answer())).length;
+  while (given() < 10) await turn();
   t.mock.timers.tick(10_000);
-  while (slow.some(({ answer }) => !/^HTTP\/1\.1 408 /.test(answer()))) await turn();
+  while (slow.some(({ answer }) => !/^HTTP\/1\.1 (?:408|503) /.test(answer()))) await turn();
   t.mock.timers.tick(1000);
   await Promise.all(slow.map(({ closed }) => closed));
-  assert.equal((await send(server, "PUT", PATH)).status, 401);
   t.mock.timers.reset();
 });
 
