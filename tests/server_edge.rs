@@ -619,3 +619,41 @@ fn who_is_blocked_does_not_learn_by_other_requests_who_is_there() {
         scene.is_well();
     }
 }
+
+#[test]
+fn who_is_blocked_politely_gets_what_everybody_gets_of_who_is_not_there() {
+    let mut scene = Scene::with(132, |config| config.rules.otherwise = Decision::Allow);
+    let dave = scene.world.seat_with("dave", page(Identities::From));
+    for name in ["alice", "dave"] {
+        scene.world.decide(name, "carol", Decision::PoliteBlock);
+    }
+    scene.world.publish(dave, Status::Busy, "here");
+    scene.world.seconds(5);
+    // Alice publishes, Dave has a page, Bob is not there.
+    let [of_alice, of_dave, of_bob] = ["alice", "dave", "bob"].map(|name| {
+        let from = scene.world.log.len();
+        let mut request = scene.request(Method::Subscribe, name);
+        request.set(Name::CSeq, "1 SUBSCRIBE");
+        request.set(Name::CallId, name);
+        let request = scene.signed(request);
+        scene.send(&request);
+        for seat in [scene.alice, dave] {
+            scene.world.publish(seat, Status::Away, name);
+            scene.world.seconds(20);
+        }
+        let mine = |c: &&common::world::Crossing| c.from_server && c.connection == scene.carol.connection;
+        // What is by chance, and what follows from the length of the name.
+        let is_like =
+            |row: &&str| !["Via:", "SIP-ETag:", "Content-Length:"].iter().any(|name| row.starts_with(name));
+        let told = scene.world.log[from..].iter().filter(mine).map(|crossing| {
+            let text = String::from_utf8(crossing.message.to_bytes()).unwrap();
+            let rows = text.lines().filter(is_like).map(|row| row.split(";tag=").next().unwrap());
+            let rows: Vec<String> = rows.map(|row| row.replace(name, "somebody")).collect();
+            rows.join("\n")
+        });
+        told.collect::<Vec<String>>()
+    });
+    assert_eq!(of_bob.len(), 2);
+    assert_eq!(of_alice, of_bob);
+    assert_eq!(of_dave, of_bob);
+}
