@@ -342,6 +342,31 @@ export function tell(engine) {
       await until(async () => (await bob.fetch(addressOf("watcher"))).status === "offline", "the publication to be withdrawn");
     });
 
+    test("a page that asks for another one and stays, as for a file to keep, has one connection and what it published", async (t) => {
+      const relay = await relayFor(t);
+      const tab = await openLife(t, relay, { watches: 3, register: "", status: "busy" });
+      let asked = 0;
+      const nothing = createServer((_, response) => {
+        asked += 1;
+        response.writeHead(204).end();
+      });
+      await new Promise((resolve) => { nothing.listen(0, "127.0.0.1", resolve); });
+      t.after(() => { nothing.close(); });
+      for (const time of [1, 2]) {
+        await tab.evaluate((url) => { location.href = url; }, `http://localhost:${nothing.address().port}/`);
+        await until(() => asked === time, "to be asked");
+        // Firefox closes the WebSocket, and the agent opens another one.
+        if (engine.name === "Firefox") await until(() => relay.pages.length === 1 + time, () => `${relay.pages.length} connections`);
+        await fresh(tab, 3);
+      }
+      assert.equal(await tab.evaluate(() => globalThis.life.agent.connection.state), "online");
+      assert.equal(relay.pages.length, engine.name === "Firefox" ? 3 : 1);
+      await until(() => relay.pages.filter(({ readyState }) => readyState === WebSocket.OPEN).length === 1, "one open connection");
+      assert.equal(live(relay).size, 3);
+      const bob = otherFor(t, relay);
+      await until(async () => (await bob.fetch(addressOf("watcher"))).status === "busy", "the publication");
+    });
+
     test("a server that refuses is told as a failure, and found again when the network is back", async (t) => {
       const relay = await relayFor(t);
       const tab = await openLife(t, relay, { status: "busy" });
