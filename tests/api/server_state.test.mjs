@@ -60,6 +60,7 @@ test("many changes are written at once, and a reader finds a whole file at any t
   const server = await start(t, { state });
   await until(async () => (await readdir(path)).includes("state.json"), "the file to be made");
   const versions = new Set();
+  const begun = performance.now();
   for (let round = 0; round < 30; round++) {
     for (const watcher of ["bob", "carol"]) {
       for (const decision of ["allow", "block", round % 2 ? "polite-block" : "confirm"]) server.setPolicy("alice", watcher, decision);
@@ -69,8 +70,10 @@ test("many changes are written at once, and a reader finds a whole file at any t
     versions.add((await stat(state)).ino);
     await new Promise((resolve) => { setTimeout(resolve, 10); });
   }
+  // One in a tenth of a second, however slow the machine is.
+  const most = 3 + (performance.now() - begun) / 100;
   await server.close();
-  assert.ok(versions.size > 1 && versions.size < 15, `${versions.size} files for 180 changes`);
+  assert.ok(versions.size > 1 && versions.size < most, `${versions.size} files for 180 changes, more than ${most}`);
   assert.deepEqual((await kept(state)).policies, { alice: { bob: "polite-block", carol: "polite-block" } });
   assert.deepEqual(await readdir(path), ["state.json"], "nothing is left beside it");
 });
