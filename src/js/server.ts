@@ -121,7 +121,7 @@ export interface PresenceServer {
    * What a watcher gets of a user from now on, whatever the rules say; who watches already is told at once. Both are user
    * names. Kept over a restart with the option `state`.
    *
-   * @throws TypeError for a word that is no decision.
+   * @throws TypeError for a word that is no decision and a name that is no user's; Error after {@link close}.
    */
   setPolicy(presentity: string, watcher: string, decision: Decision): void;
   /**
@@ -324,6 +324,7 @@ class Connections {
   }
 
   setPolicy(presentity: string, watcher: string, decision: Decision): void {
+    if (this.#isOver) throw new Error("sip-presence: setPolicy: the server is closed");
     if (!DECISIONS.includes(decision)) throw new TypeError(`sip-presence: decision: give one of ${DECISIONS.join(", ")}`);
     if (!this.#core.setPolicy(presentity, watcher, decision)) {
       throw new TypeError("sip-presence: setPolicy: give the names of two users, such as \"alice\" and \"bob\", no addresses");

@@ -376,6 +376,8 @@ test("what a watcher gets can be changed while it watches", async (t) => {
   for (const [presentity, watcher] of [["sip:alice@example.test", "sip:bob@example.test"], ["Alice", "bob"], ["alice", "zed"]]) {
     assert.throws(() => server.running.setPolicy(presentity, watcher, "allow"), { name: "TypeError", message: /names of two users/ });
   }
+  await server.running.close();
+  assert.throws(() => server.running.setPolicy("alice", "bob", "allow"), /the server is closed/);
 });
 
 test("a page with authorize that cannot be reached is told once that this server answers watchers itself", async (t) => {
