@@ -26,7 +26,7 @@ const MOST_UNKNOWN = 1000;
 
 const IS_FIREFOX = "mozInnerScreenX" in globalThis;
 
-/** Milliseconds within which Firefox stops a script of a tab that is closed. */
+/** Milliseconds within which Firefox stops a script of a tab that is closed: for all agents of a page together. */
 const STOPPED_WITHIN = 50;
 
 /** What sets the key of a watch apart, by its subject: no address has a blank. */
@@ -395,9 +395,8 @@ export class PresenceAgent extends EventTarget implements Agent {
     if (IS_FIREFOX) on(globalThis, "beforeunload", () => { this.#isLeft = true; });
     // When a tab is closed Firefox stops, once and a little later, whatever script is running in it. This listener runs
     // until then, so that it is not the next one, which says goodbye.
-    on(globalThis, "pagehide", () => {
-      const end = performance.now() + STOPPED_WITHIN;
-      while (IS_FIREFOX && this.#connection.state === "online" && performance.now() < end);
+    on(globalThis, "pagehide", ({ timeStamp }) => {
+      while (IS_FIREFOX && this.#connection.state === "online" && performance.now() < timeStamp + STOPPED_WITHIN);
     });
     on(globalThis, "pagehide", () => {
       this.#happen(Verb.Suspend);

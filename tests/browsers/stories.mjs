@@ -257,6 +257,22 @@ export function tell(engine) {
       assert.equal((await bob.fetch(addressOf("watcher"))).status, "offline");
     });
 
+    test("every agent of a tab that is closed withdraws what it has published", async (t) => {
+      const relay = await relayFor(t);
+      const tab = await openLife(t, relay, { status: "busy" });
+      await tab.evaluate(async (server) => {
+        const { createAgent } = await import("/pkg/index.js");
+        const more = createAgent({ server, aor: "sip:user1@example.test", credentials: { username: "user1", password: "pw" } });
+        more.watch("sip:user2@example.test", () => {});
+        await more.publish({ status: "busy" });
+      }, relay.url);
+      await until(() => live(relay).size === 2, () => `${live(relay).size} live subscriptions`);
+      await tab.close();
+      await until(() => live(relay).size === 0, () => `${live(relay).size} live subscriptions`);
+      const bob = otherFor(t, relay);
+      for (const name of ["watcher", "user1"]) await until(async () => (await bob.fetch(addressOf(name))).status === "offline", `${name} to be offline`);
+    });
+
     test("a reload keeps the device, takes the publication over, and leaves no subscription behind", async (t) => {
       const relay = await relayFor(t);
       const tab = await openLife(t, relay, { watches: 3, register: "", status: "busy" });
