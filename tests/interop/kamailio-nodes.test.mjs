@@ -21,27 +21,28 @@ async function rightAgain(seen, status) {
   assert.deepEqual([again.status, again.cause], [status, "resync"]);
 }
 
-/** What was sent with this method, and how it was answered but for challenges. */
+/** The first request with this method in a trace, and how requests with its Call-ID were answered but for challenges. */
 function requests(trace, method) {
   const rows = trace.filter(({ text }) => new RegExp(`^CSeq: \\d+ ${method}\r$`, "m").test(text));
-  return {
-    sent: rows.filter(({ direction, text }) => direction === "sent" && text.startsWith(method)).map(({ text }) => text),
-    answers: rows.filter(({ direction, text }) => direction === "received" && text.startsWith("SIP/2.0"))
-      .map(({ text }) => Number(text.slice(8, 11))).filter((status) => status !== 401 && status !== 407),
-  };
+  const sent = rows.find(({ direction, text }) => direction === "sent" && text.startsWith(method))?.text;
+  const id = /^Call-ID: .*$/m.exec(sent)?.[0];
+  const answers = rows.filter(({ direction, text }) => direction === "received" && text.startsWith("SIP/2.0") && text.includes(id))
+    .map(({ text }) => Number(text.slice(8, 11))).filter((status) => status !== 401 && status !== 407);
+  return { sent, answers };
 }
 
-/** A dialog and a publication that the server knew, once both are back: neither began anew. */
+/**
+ * Whether a dialog and a publication went on, once both are back: the server knew them. A request may have been lost where
+ * a node died in the middle of it; another one follows then.
+ */
 async function wentOn(watcher, publisher) {
-  for (const [trace, method] of [[watcher, "SUBSCRIBE"], [publisher, "PUBLISH"]]) {
-    await until(() => requests(trace, method).answers.length > 0, `an answer to ${method}`);
-  }
-  const subscribes = requests(watcher, "SUBSCRIBE");
-  assert.ok(subscribes.sent.length > 0 && subscribes.sent.every((text) => /^To: .*;tag=/m.test(text)), "in its dialog");
-  assert.deepEqual(new Set(subscribes.answers), new Set([200]));
-  const publishes = requests(publisher, "PUBLISH");
-  assert.ok(publishes.sent.length > 0 && publishes.sent.every((text) => text.includes("\r\nSIP-If-Match: ")), "with its tag");
-  assert.deepEqual(new Set(publishes.answers), new Set([200]));
+  await until(() => requests(publisher, "PUBLISH").answers.length > 0, "an answer to PUBLISH");
+  const subscribe = requests(watcher, "SUBSCRIBE");
+  assert.match(subscribe.sent, /^To: .*;tag=/m, "in its dialog");
+  assert.ok(subscribe.answers.every((status) => status === 200), `answered with ${subscribe.answers}`);
+  const publish = requests(publisher, "PUBLISH");
+  assert.match(publish.sent, /^SIP-If-Match: /m, "with its tag");
+  assert.equal(publish.answers[0], 200);
 }
 
 describe("Kamailio on PostgreSQL", { skip: noPostgres }, () => {
