@@ -61,6 +61,20 @@ impl Transformations {
         }
     }
 
+    /// Nothing is shown.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self {
+            services: false,
+            persons: false,
+            devices: false,
+            attributes: Attributes::Only(Vec::new()),
+            notes: false,
+            user_input: Detail::False,
+            unknown: false,
+        }
+    }
+
     /// What two rules give together: of each permission the larger (RFC 4745 §10.2).
     #[must_use]
     pub fn union(mut self, other: Self) -> Self {
@@ -157,24 +171,15 @@ mod tests {
         component.attributes.iter().map(|attribute| attribute.name.as_str()).collect()
     }
 
-    const NOTHING: Transformations = Transformations {
-        services: false,
-        persons: false,
-        devices: false,
-        attributes: Attributes::Only(Vec::new()),
-        notes: false,
-        user_input: Detail::False,
-        unknown: false,
-    };
-
     #[test]
     fn what_no_rule_gives_is_not_shown() {
         // 5025-3.3.1-a 5025-3.3.2-a 5025-3.3.2-b 5025-3.3.2-d
         assert_eq!(Transformations::all().apply(document()), document());
-        let empty = NOTHING.apply(document());
+        let empty = Transformations::nothing().apply(document());
         assert_eq!(empty, Presence { entity: "sip:a@b".to_owned(), ..Presence::default() });
         let bare =
-            Transformations { services: true, persons: true, devices: true, ..NOTHING }.apply(document());
+            Transformations { services: true, persons: true, devices: true, ..Transformations::nothing() }
+                .apply(document());
         let (tuple, whole) = (&bare.tuples[0], &document().tuples[0]);
         assert_eq!(
             (&tuple.basic, &tuple.contact, &tuple.timestamp),
@@ -185,7 +190,8 @@ mod tests {
         assert!(names(&bare.persons[0]).is_empty());
         assert_eq!(bare.devices[0].device_ids, ["urn:x:1"]);
         let activities = Attributes::Only(vec![AttributeName::ACTIVITIES]);
-        let some = Transformations { persons: true, attributes: activities, ..NOTHING }.apply(document());
+        let some = Transformations { persons: true, attributes: activities, ..Transformations::nothing() }
+            .apply(document());
         assert_eq!(names(&some.persons[0]), ["activities"]);
         assert_eq!(some.persons[0].attributes[0].notes[0].text, "in", "its note follows the element");
     }
@@ -194,7 +200,8 @@ mod tests {
     fn user_input_is_shown_in_four_degrees() {
         // 5025-3.3.2-c
         let input = |user_input| {
-            let mut shown = Transformations { persons: true, user_input, ..NOTHING }.apply(document());
+            let mut shown =
+                Transformations { persons: true, user_input, ..Transformations::nothing() }.apply(document());
             shown
                 .persons
                 .remove(0)
@@ -211,12 +218,16 @@ mod tests {
     fn filtering_twice_is_filtering_once_and_a_further_rule_takes_nothing() {
         // 5025-4-a 4745-10-a
         let mood = AttributeName::all().find(|name| name.as_str() == "mood").unwrap();
-        let one = Transformations { persons: true, attributes: Attributes::Only(vec![mood]), ..NOTHING };
+        let one = Transformations {
+            persons: true,
+            attributes: Attributes::Only(vec![mood]),
+            ..Transformations::nothing()
+        };
         let other = Transformations {
             services: true,
             attributes: Attributes::Only(vec![AttributeName::ACTIVITIES]),
             user_input: Detail::Bare,
-            ..NOTHING
+            ..Transformations::nothing()
         };
         for transformations in
             [one.clone(), other.clone(), one.clone().union(other.clone()), Transformations::all()]

@@ -69,7 +69,7 @@ impl Ruleset {
     #[must_use]
     pub fn grant(&self, identity: &str, now: Instant) -> Option<(Handling, Transformations)> {
         let mut handling = None;
-        let mut shown = nothing();
+        let mut shown = Transformations::nothing();
         for rule in &self.0 {
             if rule.conditions.iter().all(|condition| condition.holds(identity, now)) {
                 handling = handling.max(rule.handling);
@@ -119,18 +119,6 @@ impl Who {
     }
 }
 
-const fn nothing() -> Transformations {
-    Transformations {
-        services: false,
-        persons: false,
-        devices: false,
-        attributes: Attributes::Only(Vec::new()),
-        notes: false,
-        user_input: Detail::False,
-        unknown: false,
-    }
-}
-
 fn read_rule(rule: &Element<'_>) -> Result<Rule, DocumentError> {
     // Conditions that are misspelt would leave a rule for everybody.
     let is_part = |part: &Element<'_>| {
@@ -148,7 +136,7 @@ fn read_rule(rule: &Element<'_>) -> Result<Rule, DocumentError> {
             handling = handling.max(Some(token.ok_or(DocumentError::Attribute("sub-handling"))?));
         }
     }
-    let mut shown = nothing();
+    let mut shown = Transformations::nothing();
     for permission in children(rule, COMMON, "transformations").flat_map(Element::elements) {
         if permission.namespace == RULES {
             permit(permission, &mut shown);
