@@ -18,7 +18,6 @@ describe("OpenSIPS with lists", { skip: missing }, () => {
   test("the members of a list are told by one subscription, through a crash of the server too", async (t) => {
     const [alice, carol, bob] = ["alice", "carol", "bob"].map((name) => openAgent(t, server, name, { full: true }));
     const trace = traceOf(bob);
-    if (process.env.TRACE) bob.addEventListener("trace", ({ detail }) => console.log(detail.direction, detail.text));
     const states = new Map();
     const told = [];
     bob.watchList(FRIENDS, (state, uri) => {
