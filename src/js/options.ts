@@ -229,7 +229,7 @@ export function checkOptions(options: AgentOptions): Omit<CoreOptions, "instance
 
 /** Checks the argument of `autoAway`: the milliseconds. */
 export function checkAutoAway(options: AutoAwayOptions): number {
-  if (globalThis.document === undefined) wrong("autoAway: only a page sees what its user does");
+  if (globalThis.document === undefined) wrong("autoAway: only a page sees what its user does; here is no document");
   checkNames("autoAway", options, "after");
   return checkNumber("after", options.after, 1000, 300_000);
 }

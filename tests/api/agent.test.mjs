@@ -115,7 +115,7 @@ test("a wrong argument of a verb throws a TypeError at once", async (t) => {
     assert.throws(() => agent.publish(state), TypeError);
   }
   for (const none of [null, "busy"]) assert.throws(() => agent.publish(none), /^TypeError.*publish: give an object with status/);
-  assert.throws(() => agent.autoAway(), /^TypeError.*only a page/);
+  assert.throws(() => agent.autoAway(), /^TypeError.*no document/);
 });
 
 test("an address that only the core can refuse is told, and ends", async (t) => {

@@ -196,7 +196,7 @@ describe("a user who leaves the device and comes back", { skip: missing }, () =>
     await leave(page);
     await pause(500);
     assert.deepEqual([last().status, last().asOf], ["available", asOf], "it is over");
-    assert.throws(() => bob.autoAway(), /only a page/, "Node has no user");
+    assert.throws(() => bob.autoAway(), /no document/, "Node has no user");
     const refused = (options) => page.evaluate((options) => {
       try {
         return globalThis.agent.autoAway(options);
